@@ -1,0 +1,18 @@
+"""The fork's queue: what reads, applies, checks, carries and releases it.
+
+The commands in ``tools/`` are thin; their logic is here, a module per job:
+
+========== ==========================================================
+fork       the repository as an object: where things are
+upstream   ``upstream.toml``: which releases, fetched through pip
+patches    a patch of the queue: its DEP-3 header and its diff
+features   ``features.toml``: which file belongs to which feature
+release    ``CHANGES.mycompany``: the version, and what follows from it
+tree       upstream, overlay and seams put together
+series     the queue as one plain quilt series
+history    the queue as git commits, and back
+rebase     the queue carried to another release
+check      everything that must hold before a change lands
+compare    two runs of a test suite, name by name
+========== ==========================================================
+"""

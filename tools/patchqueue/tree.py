@@ -1,0 +1,235 @@
+"""Upstream, overlay and seams put together: ``build/tree``, and copies of it.
+
+In ``build/tree`` the overlay's files are symbolic links into the repository,
+so that an edit of one is live, and quilt's state points at ``patches/``, so
+that an edit of a seam goes back by ``quilt refresh``. Everything else (the
+packages, the checks) uses plain copies.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+
+from patchqueue import fork as fork_module
+from patchqueue import upstream
+from patchqueue.errors import ForkError
+from patchqueue.run import progress
+from patchqueue.run import require
+from patchqueue.run import run
+from patchqueue.run import words
+
+# What building and working leave in a tree; no part of what it is.
+_LEFTOVERS = ('.pc', '.stestr', '.mypy_cache', '__pycache__', '.tox', 'build',
+              'dist')
+
+_STAMP = '.pc/fork.json'
+
+
+def quilt(tree, patches_dir, *args, check=True):
+    """Run quilt in `tree` with the queue in `patches_dir`."""
+    require('quilt')
+    rc = pathlib.Path(__file__).parents[1] / 'quiltrc'
+    return run(['quilt', '--quiltrc', rc, *args], cwd=tree, check=check,
+               env={'QUILT_PATCHES': str(patches_dir), 'QUILT_PC': '.pc',
+                    'LC_ALL': 'C.UTF-8'})
+
+
+def push_all(tree, patches_dir):
+    """Apply the whole series without fuzz.
+
+    :raises ForkError: a patch does not apply; with quilt's words
+    """
+    done = quilt(tree, patches_dir, 'push', '-a', check=False)
+    # 2: there is nothing to push.
+    if done.returncode not in (0, 2):
+        raise ForkError('%s does not apply to %s:\n%s' % (
+            patches_dir, tree, words(done).strip()))
+
+
+def is_leftover(path):
+    parts = pathlib.PurePath(path).parts
+    return (any(p in _LEFTOVERS or p.endswith('.egg-info') for p in parts)
+            or path.endswith('.pyc'))
+
+
+def contents(tree):
+    """What the tree is: each file's path with its digest; no leftovers."""
+    found = {}
+    for folder, names, files in os.walk(tree):
+        names[:] = [n for n in names
+                    if not is_leftover(os.path.relpath(
+                        os.path.join(folder, n), tree))]
+        for name in files:
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, tree)
+            if is_leftover(relative):
+                continue
+            if os.path.islink(path) and not os.path.exists(path):
+                found[relative] = 'a dangling link'
+                continue
+            with open(path, 'rb') as stream:
+                found[relative] = hashlib.sha1(
+                    stream.read(), usedforsecurity=False).hexdigest()
+    return found
+
+
+def differences(left, right):
+    """What makes two trees different, a line each."""
+    left, right = contents(left), contents(right)
+    return sorted(
+        ['only in the first: %s' % p for p in left.keys() - right.keys()]
+        + ['only in the second: %s' % p for p in right.keys() - left.keys()]
+        + ['not the same: %s' % p for p in left.keys() & right.keys()
+           if left[p] != right[p]])
+
+
+def add_overlay(fork, folder, only=None, link=False):
+    """Put the overlay's files into `folder`.
+
+    :param only: their paths; all unless told
+    :param link: symbolic links into the repository in place of copies
+    :raises ForkError: a file would hide one of upstream's
+    """
+    folder = pathlib.Path(folder)
+    for path in fork.overlay if only is None else only:
+        source, target = fork.root / path, folder / path
+        if target.exists() and not target.is_symlink():
+            raise ForkError(
+                '%s: upstream has a file at that place. Give ours another '
+                'name, or make the edit a patch' % path)
+        if not source.exists():
+            raise ForkError('features.toml lists %s, which does not exist'
+                            % path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not link:
+            shutil.copyfile(source, target)
+            target.chmod(0o644)
+            continue
+        wanted = os.path.relpath(source, target.parent)
+        if target.is_symlink():
+            if os.readlink(target) == wanted:
+                continue
+            target.unlink()
+        target.symlink_to(wanted)
+
+
+def write_release_file(fork, folder):
+    path = pathlib.Path(folder) / fork_module.RELEASE_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(fork.release.release_file)
+
+
+def write_metadata(folder, version):
+    """Make nova.egg-info anew, for the files and entry points we added.
+
+    pbr takes the list of files from SOURCES.txt if there is one; left alone,
+    the sdist's list would leave out every file of ours that is not Python.
+    """
+    folder = pathlib.Path(folder)
+    info = folder / 'nova.egg-info'
+    info.mkdir(exist_ok=True)
+    (info / 'SOURCES.txt').write_text('\n'.join(sorted(contents(folder))))
+    run([sys.executable, 'setup.py', '-q', 'egg_info'], cwd=folder,
+        env=pbr_environment(version, folder))
+
+
+def pbr_environment(version, folder):
+    """What pbr must be told, so that it neither guesses nor looks around.
+
+    Upstream's plain version: pbr garbles a local version part. And without
+    the ceiling it would note down the commit of the checkout above `folder`.
+    """
+    return {'PBR_VERSION': version, 'SKIP_GENERATE_AUTHORS': '1',
+            'SKIP_WRITE_GIT_CHANGELOG': '1',
+            'GIT_CEILING_DIRECTORIES': str(pathlib.Path(folder).parent)}
+
+
+def materialise(fork, folder, link=False):
+    """Put the whole fork together in `folder`, which must not exist."""
+    folder = pathlib.Path(folder)
+    upstream.unpack(fork.upstream.pinned, folder)
+    add_overlay(fork, folder, link=link)
+    quilt(folder, fork.patches_dir, 'init')
+    push_all(folder, fork.patches_dir)
+    write_release_file(fork, folder)
+
+
+def make(fork, discard=False):
+    """Make or bring up to date `build/tree`.
+
+    :param discard: throw away edits in it that are in no patch
+    :raises ForkError: there are such edits (and not `discard`)
+    """
+    tree = fork.tree
+    state = _state(fork)
+    stamp = _stamp(tree)
+    if stamp and stamp['state'] == state and not discard:
+        _refresh_links(fork)
+        write_release_file(fork, tree)
+        write_metadata(tree, fork.upstream.pinned.version)
+        return tree
+    fork.build.mkdir(exist_ok=True)
+    progress('putting %s, %d files of ours and %d patches together' % (
+        fork.upstream.pinned, len(fork.overlay), len(fork.series)))
+    # Beside the old one, so that the relative links hold after the rename.
+    fresh, old = fork.build / 'tree.new', fork.build / 'tree.old'
+    for left in (fresh, old):
+        shutil.rmtree(left, ignore_errors=True)
+    materialise(fork, fresh, link=True)
+    if tree.exists() and not discard:
+        unsaved = _unsaved(tree, fresh, stamp)
+        if unsaved:
+            raise ForkError(
+                '%s holds edits that are in no patch:\n    %s\nSave them '
+                'with "tools/quilt.sh refresh", or throw them away with '
+                '"tools/tree.sh --discard"' % (
+                    tree, '\n    '.join(unsaved)))
+    kept = contents(fresh)
+    write_metadata(fresh, fork.upstream.pinned.version)
+    (fresh / _STAMP).write_text(json.dumps({'state': state, 'contents': kept}))
+    if tree.exists():
+        tree.rename(old)
+    fresh.rename(tree)
+    shutil.rmtree(old, ignore_errors=True)
+    return tree
+
+
+def _state(fork):
+    """A digest of all that a tree is made of, the overlay's content apart."""
+    digest = hashlib.sha256(fork.upstream.pinned.sha256.encode())
+    for patch in fork.series:
+        digest.update(b'\0%s\0%s' % (patch.name.encode(),
+                                     patch.text.encode()))
+    return digest.hexdigest()
+
+
+def _stamp(tree):
+    try:
+        return json.loads((tree / _STAMP).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _refresh_links(fork):
+    add_overlay(fork, fork.tree, link=True)
+    ours = set(fork.overlay)
+    for folder, _, files in os.walk(fork.tree / fork_module.OVERLAY):
+        for name in files:
+            path = pathlib.Path(folder) / name
+            if path.is_symlink() and str(
+                    path.relative_to(fork.tree)) not in ours:
+                path.unlink()
+
+
+def _unsaved(tree, fresh, stamp):
+    """Files of `tree` whose content is neither new nor what we put there."""
+    now, wanted = contents(tree), contents(fresh)
+    put = stamp['contents'] if stamp else {}
+    return sorted(
+        path for path, digest in now.items()
+        if digest not in (wanted.get(path), put.get(path))
+        and not (tree / path).is_symlink()
+        and path != fork_module.RELEASE_FILE)

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# usage: tools/setup.sh [tools|nova|packages]...
+#
+# Set up what the other commands need; they call it themselves.
+#   tools     quilt, patch, git, and build/venv/tools for the queue's tools
+#   nova      build/venv/nova, to run and test the tree with the pins of
+#             constraints.txt
+#   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
+# System packages come through apt when that can be done (as root, or with
+# sudo that asks nothing); else it says what to install and stops.
+source "$(dirname "$0")/lib.sh"
+
+# FORK_PYTHON names another interpreter for the virtual environments.
+python() {
+    "${FORK_PYTHON:-$(PATH=$(system_path):$PATH command -v python3)}" "$@"
+}
+
+# Install those of the system packages that are missing.
+need_packages() {
+    local missing=() package
+    command -v dpkg-query >/dev/null || { say_missing "$@"; return; }
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] \
+            || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        if sudo -n true 2>/dev/null; then as_root=(sudo -n); else
+            say_missing "${missing[@]}"
+        fi
+    fi
+    echo "-- installing ${missing[*]}" >&2
+    # A list that is days old names files that are gone: refresh, then install.
+    "${as_root[@]}" apt-get update -qq >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+        --no-install-recommends "${missing[@]}" >"$BUILD/apt.log" 2>&1 \
+        || { tail -20 "$BUILD/apt.log" >&2; exit 1; }
+}
+
+say_missing() {
+    echo "error: these packages are needed, and neither root nor a sudo that" >&2
+    echo "asks no password is there to install them. Please run:" >&2
+    echo "    apt-get install --no-install-recommends $*" >&2
+    exit 1
+}
+
+# Make the virtual environment $1 anew unless it was made from the same inputs.
+# The inputs are the files that follow; the function fill_$1 fills it.
+need_venv() {
+    local name=$1 venv=$BUILD/venv/$1 sum; shift
+    sum=$({ python --version; echo "$venv"; cat "$@"; } | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$venv/made-from" 2>/dev/null)" != "$sum" ] || return 0
+    echo "-- making build/venv/$name with $(python --version)" >&2
+    rm -rf "$venv"
+    python -m venv "$venv"
+    "fill_$name" "$venv/bin/pip"
+    echo "$sum" > "$venv/made-from"
+}
+
+install() {
+    local pip=$1; shift
+    "$pip" install --quiet --disable-pip-version-check "$@" >"$BUILD/pip.log" 2>&1 \
+        || { tail -20 "$BUILD/pip.log" >&2; exit 1; }
+}
+
+fill_tools() {
+    install "$1" -r "$TOOLS/requirements.txt"
+}
+
+fill_nova() {
+    install "$1" -c "$ROOT/constraints.txt" pip pbr setuptools wheel
+    install "$1" -c "$ROOT/constraints.txt" \
+        -r "$BUILD/tree/requirements.txt" -r "$BUILD/tree/test-requirements.txt" \
+        -r "$TOOLS/nova-requirements.txt"
+    "$1" install --quiet --disable-pip-version-check --no-deps \
+        --no-build-isolation --editable "$BUILD/tree"
+}
+
+setup_tools() {
+    need_packages quilt patch diffutils git python3-venv
+    need_venv tools "$TOOLS/requirements.txt"
+}
+
+setup_nova() {
+    # netifaces has no wheel for present Pythons and is compiled.
+    need_packages gcc libc6-dev python3-dev
+    need_venv nova "$ROOT/constraints.txt" "$TOOLS/nova-requirements.txt" \
+        "$BUILD/tree/requirements.txt" "$BUILD/tree/test-requirements.txt"
+}
+
+setup_packages() {
+    need_packages build-essential debhelper dh-python fakeroot python3-all \
+        python3-pbr python3-setuptools rpm mmdebstrap
+}
+
+mkdir -p "$BUILD"
+# One at a time: `make -j` and a second terminal call it too.
+exec 9> "$BUILD/setup.lock"
+flock 9
+for part in "${@:-tools}"; do
+    case $part in
+        tools|nova|packages) "setup_$part" ;;
+        *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
+    esac
+done
