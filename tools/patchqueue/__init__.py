@@ -13,6 +13,8 @@ series     the queue as one plain quilt series
 history    the queue as git commits, and back
 rebase     the queue carried to another release
 check      everything that must hold before a change lands
-compare    two runs of a test suite, name by name
+suites     what make test runs, and its counts
+compare    upstream's suites on the fork and on stock, test by test
+releasing  a release, from the checks to the tag
 ========== ==========================================================
 """

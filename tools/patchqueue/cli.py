@@ -1,10 +1,15 @@
 """The command line of the package: one sub-command per script in tools/."""
 
 import argparse
+import json
 import sys
 
+from patchqueue import check
+from patchqueue import compare
 from patchqueue import release
+from patchqueue import releasing
 from patchqueue import series
+from patchqueue import suites
 from patchqueue import tree
 from patchqueue import upstream
 from patchqueue.errors import ForkError
@@ -60,6 +65,49 @@ def do_version(fork, args):
     print(values[args.what])
 
 
+def do_check(fork, args):
+    """check that the queue holds"""
+    names = [name for name in args.only or check.CHECKS
+             if name not in args.skip]
+    unknown = set(names) | set(args.skip)
+    unknown -= set(check.CHECKS)
+    if unknown:
+        raise ForkError('there is no check %s; there are %s' % (
+            ', '.join(sorted(unknown)), ', '.join(check.CHECKS)))
+    rows = check.run_checks(fork, names)
+    if args.json:
+        print(json.dumps({'checks': rows, 'patches': check.figures(fork)},
+                         indent=2))
+    else:
+        for row in rows:
+            for line in row['findings']:
+                print('%s: %s' % (row['check'], line))
+        print(check.table(check.figures(fork)))
+    return 0 if all(row['ok'] for row in rows) else 1
+
+
+def do_test(fork, args):
+    """run suites of tests"""
+    return suites.run_suites(fork, args.suite or list(suites.SUITES))
+
+
+def do_test_upstream(fork, args):
+    """compare upstream's suites on the fork with stock"""
+    return compare.main(fork, args.kind or compare.KINDS)
+
+
+def do_packages(fork, args):
+    """check that dist/ holds packages of the present release, and no other"""
+    found = check.packages_findings(fork)
+    print('\n'.join(found), end='\n' if found else '')
+    return 1 if found else 0
+
+
+def do_release(fork, args):
+    """cut a release: check, test, build, tag"""
+    releasing.release(fork)
+
+
 def parser():
     top = argparse.ArgumentParser(prog='patchqueue', description=__doc__)
     commands = top.add_subparsers(metavar='COMMAND', required=True)
@@ -80,6 +128,14 @@ def parser():
     add('series', do_series, arg('folder', nargs='?'))
     add('version', do_version, arg('what', nargs='?', default='tag'),
         arg('--suffix', default=''))
+    add('check', do_check, arg('--json', action='store_true'),
+        arg('--only', action='append', metavar='CHECK'),
+        arg('--skip', action='append', metavar='CHECK', default=[]))
+    add('test', do_test, arg('suite', nargs='*'))
+    add('test-upstream', do_test_upstream,
+        arg('kind', nargs='*', choices=[*compare.KINDS, []]))
+    add('packages', do_packages)
+    add('release', do_release)
     return top
 
 

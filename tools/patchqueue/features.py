@@ -11,18 +11,23 @@ except ModuleNotFoundError:  # Python before 3.11
 
 from patchqueue.errors import ForkError
 
-_LISTS = ('files', 'patches', 'tests', 'docs')
+_LISTS = ('files', 'patches', 'tests', 'upstream_tests', 'docs')
 
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-    """One feature: its new files, its seams, their tests and their pages."""
+    """One feature: its new files, its seams, their tests and their pages.
+
+    `upstream_tests` are dotted names of upstream's tests that look at what
+    the seams edit; they run with ours.
+    """
 
     name: str
     title: str
     files: tuple
     patches: tuple
     tests: tuple
+    upstream_tests: tuple
     docs: tuple
 
 
@@ -84,7 +89,7 @@ def load(path):
                     isinstance(item, str) for item in items):
                 raise ForkError('%s: %s: %s must be a list of strings' % (
                     path, where, key))
-            for item in items:
+            for item in items if key != 'upstream_tests' else ():
                 if item in owner:
                     raise ForkError('%s: %s is listed twice, by %s and %s' % (
                         path, item, owner[item], name))

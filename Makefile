@@ -1,0 +1,47 @@
+# An index of the commands. Each is a script in tools/, which has --help.
+
+.DEFAULT_GOAL := help
+.PHONY: help tree series check test test-upstream test-packages packages deb \
+    rpm wheel release bench clean
+
+help:           ## show this list
+	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+packages:       ## build DEB, RPM and wheel into dist/
+	@tools/packages.sh
+
+test:           ## all tests: tools, ours, upstream's near our edits, queue, packages
+	@tools/test.sh
+
+tree:           ## put upstream, nova/ and patches/ together in build/tree
+	@tools/tree.sh
+
+series:         ## write the queue as one plain quilt series to dist/patches/
+	@tools/series.sh
+
+check:          ## check that the queue holds
+	@tools/check-queue.sh
+
+test-packages:  ## build the packages, install them in clean roots and run them
+	@tools/test.sh packages
+
+test-upstream:  ## upstream's whole suites, compared with stock (two hours)
+	@tools/test-upstream.sh
+
+deb:            ## build the DEB packages
+	@tools/build-deb.sh
+
+rpm:            ## build the RPM packages
+	@tools/build-rpm.sh
+
+wheel:          ## build the wheel
+	@tools/build-wheel.sh
+
+release:        ## cut a release: check, build, test, tag
+	@tools/release.sh
+
+bench:          ## run a benchmark: make bench NAME=...
+	@benchmarks/$(NAME)/run
+
+clean:          ## remove what was built (downloads stay in the user's cache)
+	@rm -rf build dist

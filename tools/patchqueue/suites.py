@@ -1,0 +1,196 @@
+"""The suites that ``make test`` runs, and their counts.
+
+Every suite shows its output as it runs and returns how many tests passed,
+failed and were skipped. A suite that ran nothing has failed.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+from patchqueue import check
+from patchqueue.errors import ForkError
+from patchqueue.run import progress
+
+# What upstream's tox.ini sets for its tests.
+UPSTREAM_ENVIRONMENT = {
+    'LANGUAGE': 'en_US', 'LC_ALL': 'C.UTF-8',
+    'OS_STDOUT_CAPTURE': '1', 'OS_STDERR_CAPTURE': '1',
+    'OS_TEST_TIMEOUT': '320', 'SQLALCHEMY_WARN_20': '1',
+    'NOVA_RAISE_ON_GREENLET_LEAK': 'True', 'PYTHONDONTWRITEBYTECODE': '1',
+    # Hundreds of deprecations of the libraries, the same as on stock Nova.
+    'PYTHONWARNINGS': 'ignore',
+}
+
+
+@dataclasses.dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other):
+        return Count(self.passed + other.passed, self.failed + other.failed,
+                     self.skipped + other.skipped)
+
+    def __str__(self):
+        return '%d passed, %d failed, %d skipped' % (
+            self.passed, self.failed, self.skipped)
+
+
+def stestr_command(python, test_path, *args):
+    return [python, '-m', 'stestr.cli', '--test-path', test_path, *args]
+
+
+def stestr_environment(python):
+    """:param python: of a virtual environment, whose programs stestr calls"""
+    return dict(os.environ, **UPSTREAM_ENVIRONMENT, PATH='%s:%s' % (
+        pathlib.Path(python).parent, os.environ.get('PATH', '')))
+
+
+def run_stestr(python, folder, test_path, names):
+    """Run tests by dotted name (a module, a package, or longer)."""
+    pattern = '^(%s)' % '|'.join(
+        re.escape(name) + r'(\.|$)' for name in sorted(names))
+    done = subprocess.Popen(
+        stestr_command(python, test_path, 'run', '--concurrency',
+                       str(os.cpu_count()), pattern),
+        cwd=folder, env=stestr_environment(python), text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    counts = {}
+    for line in done.stdout:
+        # One line per passed test would be thousands.
+        if not re.search(r'\.\.\. ok$', line):
+            sys.stdout.write(line)
+        found = re.match(r' - (Passed|Failed|Skipped|Expected Fail|'
+                         r'Unexpected Success): (\d+)', line)
+        if found:
+            counts[found[1]] = int(found[2])
+    done.wait()
+    count = Count(counts.get('Passed', 0) + counts.get('Expected Fail', 0),
+                  counts.get('Failed', 0) + counts.get(
+                      'Unexpected Success', 0),
+                  counts.get('Skipped', 0))
+    if done.returncode != 0 and not count.failed:
+        # Among others, a test module that cannot be imported.
+        count.failed = 1
+    return count
+
+
+def run_pytest(fork, *paths):
+    report = fork.build / 'junit.xml'
+    report.unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-ra', '--junit-xml', report,
+         '-o', 'cache_dir=%s' % (fork.build / 'pytest_cache'), *paths],
+        cwd=fork.root, stdin=subprocess.DEVNULL)
+    count = Count()
+    if report.exists():
+        for suite in xml.etree.ElementTree.parse(report).iter('testsuite'):
+            failed = int(suite.get('failures')) + int(suite.get('errors'))
+            skipped = int(suite.get('skipped'))
+            count += Count(int(suite.get('tests')) - failed - skipped,
+                           failed, skipped)
+    if done.returncode != 0 and not count.failed:
+        count.failed = 1
+    return count
+
+
+def ours(fork, kind):
+    """The dotted names of our tests of a kind, unit or functional."""
+    folder = 'nova/tests/%s/' % kind
+    return [path[:-len('.py')].replace('/', '.')
+            for feature in fork.features for path in feature.tests
+            if path.startswith(folder)
+            and pathlib.PurePath(path).name.startswith('test_')]
+
+
+def suite_tools(fork):
+    """the tests of the queue's tools"""
+    return run_pytest(fork, 'tests/tools')
+
+
+def suite_unit(fork):
+    """our unit tests, and upstream's of what the queue edits"""
+    names = ours(fork, 'unit') + [
+        name for feature in fork.features for name in feature.upstream_tests]
+    return run_stestr(fork.python, fork.tree, './nova/tests/unit', names)
+
+
+def suite_functional(fork):
+    """our functional tests"""
+    return run_stestr(fork.python, fork.tree, './nova/tests/functional',
+                      ours(fork, 'functional'))
+
+
+def suite_py39(fork):
+    """our unit tests on Python 3.9, that of EL9"""
+    python = os.environ.get('PYTHON39') or str(
+        fork.build / 'venv' / 'py39' / 'bin' / 'python')
+    return run_stestr(python, fork.tree, './nova/tests/unit',
+                      ours(fork, 'unit'))
+
+
+def suite_pep8(fork):
+    """upstream's style checks on our files"""
+    done = subprocess.run(
+        [fork.python, '-m', 'flake8', '--config', 'tox.ini',
+         *[path for path in fork.overlay if path.endswith('.py')]],
+        cwd=fork.tree)
+    return Count(*(1, 0) if done.returncode == 0 else (0, 1))
+
+
+def suite_queue(fork):
+    """the checks of the queue"""
+    rows = check.run_checks(fork, check.CHECKS)
+    for row in rows:
+        for line in row['findings']:
+            print('%s: %s' % (row['check'], line))
+    print(check.table(check.figures(fork)))
+    return Count(sum(row['ok'] for row in rows),
+                 sum(not row['ok'] for row in rows))
+
+
+def suite_packages(fork):
+    """install the packages of dist/ and run them"""
+    return run_pytest(fork, 'tests/packages')
+
+
+SUITES = {
+    'tools': suite_tools,
+    'pep8': suite_pep8,
+    'unit': suite_unit,
+    'functional': suite_functional,
+    'py39': suite_py39,
+    'queue': suite_queue,
+    'packages': suite_packages,
+}
+
+
+def run_suites(fork, names):
+    """Run suites one after the other, and print each count and the sum.
+
+    :returns: 0 when all ran and nothing failed
+    """
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        raise ForkError('there is no suite %s; there are %s' % (
+            ', '.join(unknown), ', '.join(SUITES)))
+    counts = {}
+    for name in names:
+        progress('%s: %s' % (name, SUITES[name].__doc__))
+        counts[name] = SUITES[name](fork)
+        if not counts[name].passed and not counts[name].failed:
+            print('%s: no test ran' % name)
+            counts[name].failed = 1
+    print()
+    for name, count in counts.items():
+        print('%-12s %s' % (name, count))
+    total = sum(counts.values(), Count())
+    print(total, flush=True)
+    return 1 if total.failed or not total.passed else 0

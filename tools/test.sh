@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# usage: tools/test.sh [SUITE...]
+#
+# Run the suites, all unless told, and print their counts and the sum.
+#   tools       the tests of the queue's tools
+#   pep8        upstream's style checks on our files
+#   unit        our unit tests, and upstream's of what the queue edits
+#   functional  our functional tests
+#   py39        our unit tests on Python 3.9, that of EL9
+#   queue       tools/check-queue.sh
+#   packages    build the packages, install them and run them
+source "$(dirname "$0")/lib.sh"
+[ $# -gt 0 ] || set -- tools pep8 unit functional py39 queue packages
+"$TOOLS/tree.sh" >/dev/null
+"$TOOLS/setup.sh" nova
+for suite in "$@"; do
+    case $suite in
+        py39) "$TOOLS/setup.sh" py39 ;;
+        packages) "$TOOLS/packages.sh" ;;
+    esac
+done
+patchqueue test "$@"
