@@ -213,7 +213,8 @@ def _why(release, said):
         return ('%s: wrong sha256. upstream.toml says %s, the index has %s. '
                 'Find out why before you change upstream.toml' % (
                     release, release.sha256, got.group(1) if got else '?'))
-    if _UNREACHABLE.search(said):
+    # An index that answers knows some release of Nova: none means no answer.
+    if _UNREACHABLE.search(said) or '(from versions: none)' in said:
         return ('%s: the package index cannot be reached. Check the network '
                 'and `pip config list`. pip said:\n%s' % (
                     release, _tail(said)))
@@ -260,6 +261,11 @@ def unpack(release, folder, only=None):
 def paths(release):
     """The paths of all files of the release, as a set."""
     return {path for path, _, _ in _members(fetch(release), release)}
+
+
+def members(release):
+    """Each file of the release as (path, mode, bytes)."""
+    return _members(fetch(release), release)
 
 
 def _members(archive, release):

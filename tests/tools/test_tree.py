@@ -1,0 +1,135 @@
+"""build/tree: put together, worked in, and never thrown away with work."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from patchqueue import tree
+from patchqueue.errors import ForkError
+
+MANAGER = 'nova/compute/manager.py'
+
+
+def quilt(fake, *args):
+    return tree.quilt(fake.fork.tree, fake.path('patches'), *args)
+
+
+def test_the_tree_is_upstream_with_overlay_and_seams(fork):
+    tree.make(fork)
+    assert (fork.tree / 'README.rst').exists()
+    assert 'post_create' in (fork.tree / MANAGER).read_text()
+    assert (fork.tree / 'nova/compute/hooks.py').read_text() == (
+        fork.root / 'nova/compute/hooks.py').read_text()
+    assert (fork.tree / 'etc/nova/release').read_text() == (
+        fork.release.release_file)
+
+
+def test_the_tree_passes_the_tests_of_the_overlay(fork):
+    tree.make(fork)
+    subprocess.run([sys.executable, '-m', 'unittest', 'discover', '-q',
+                    '-t', '.', 'nova/tests'], cwd=fork.tree, check=True)
+
+
+def test_an_edit_of_an_overlay_file_is_live(fake):
+    tree.make(fake.fork)
+    fake.edit('nova/compute/hooks.py', 'called = []', 'called = [1]')
+    assert 'called = [1]' in (
+        fake.fork.tree / 'nova/compute/hooks.py').read_text()
+
+
+def test_new_and_vanished_overlay_files_are_followed(fake):
+    tree.make(fake.fork)
+    fake.write('nova/compute/more.py', '# More.\n')
+    fake.remove('nova/compute/hooks.py')
+    tree.make(fake.fork)
+    assert (fake.fork.tree / 'nova/compute/more.py').exists()
+    assert not os.path.lexists(fake.fork.tree / 'nova/compute/hooks.py')
+
+
+def test_a_seam_is_edited_with_quilt(fake):
+    tree.make(fake.fork)
+    file = fake.fork.tree / MANAGER
+    file.write_text(file.read_text().replace(
+        "hooks.call('post_delete', server)",
+        "hooks.call('after_delete', server)"))
+    quilt(fake, 'refresh')
+    assert '+        hooks.call(\'after_delete\', server)' in fake.read(
+        'patches/compute-post-delete-hook.patch')
+    tree.make(fake.fork)
+    assert 'after_delete' in file.read_text()
+
+
+def test_a_refresh_without_an_edit_changes_no_byte(fake):
+    tree.make(fake.fork)
+    before = fake.read('patches/compute-post-delete-hook.patch')
+    tree.quilt(fake.fork.tree, fake.path('patches'), 'refresh', check=False)
+    assert fake.read('patches/compute-post-delete-hook.patch') == before
+
+
+def test_a_changed_patch_is_taken_up(fake):
+    tree.make(fake.fork)
+    fake.edit('patches/compute-post-create-hook.patch',
+              "+        hooks.call('post_create', server)",
+              "+        hooks.call('created', server)")
+    tree.make(fake.fork)
+    assert "'created'" in (fake.fork.tree / MANAGER).read_text()
+
+
+def test_edits_that_are_in_no_patch_are_not_thrown_away(fake):
+    tree.make(fake.fork)
+    file = fake.fork.tree / MANAGER
+    file.write_text(file.read_text() + '# Precious.\n')
+    fake.edit('patches/version-shows-vendor.patch', 'It is a test', 'It is')
+    with pytest.raises(ForkError, match='(?s)in no patch.*' + MANAGER):
+        tree.make(fake.fork)
+    assert file.read_text().endswith('# Precious.\n')
+    tree.make(fake.fork, discard=True)
+    assert 'Precious' not in file.read_text()
+
+
+def test_a_new_file_in_the_tree_is_not_thrown_away(fake):
+    tree.make(fake.fork)
+    (fake.fork.tree / 'nova/new.py').write_text('# New.\n')
+    fake.edit('patches/version-shows-vendor.patch', 'It is a test', 'It is')
+    with pytest.raises(ForkError, match='nova/new.py'):
+        tree.make(fake.fork)
+
+
+def test_a_patch_that_needs_fuzz_is_refused(fake):
+    fake.edit('patches/compute-post-create-hook.patch',
+              '         self.spawn(server)\n', '         self.spown(server)\n')
+    with pytest.raises(ForkError, match='compute-post-create-hook'):
+        tree.make(fake.fork)
+    assert not fake.fork.tree.exists()
+
+
+def test_a_patch_that_fails_leaves_the_old_tree(fake):
+    tree.make(fake.fork)
+    fake.edit('patches/compute-post-create-hook.patch',
+              '         self.spawn(server)\n', '         self.spown(server)\n')
+    with pytest.raises(ForkError):
+        tree.make(fake.fork)
+    assert 'post_create' in (fake.fork.tree / MANAGER).read_text()
+
+
+def test_an_overlay_file_cannot_hide_one_of_upstream(fake):
+    fake.write('nova/version.py', '# Ours.\n')
+    with pytest.raises(ForkError, match='nova/version.py: upstream has'):
+        tree.make(fake.fork)
+
+
+def test_the_metadata_lists_our_files_that_are_not_python(fake):
+    fake.write('nova/compute/rules.json', '{}\n')
+    tree.make(fake.fork)
+    assert 'nova/compute/rules.json' in (
+        fake.fork.tree / 'nova.egg-info/SOURCES.txt').read_text().split()
+
+
+def test_a_release_change_alone_reaches_the_tree(fake):
+    tree.make(fake.fork)
+    fake.edit('CHANGES.mycompany', 'mycompany-2024.1.1', 'mycompany-2024.1.2')
+    tree.make(fake.fork)
+    assert 'mycompany-2024.1.2' in (
+        fake.fork.tree / 'etc/nova/release').read_text()
