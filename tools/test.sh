@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# usage: tools/test.sh [SUITE...]
+# usage: tools/test.sh [SUITE...] [--name TEST]...
 #
 # Run the suites, all unless told, and print their counts and the sum.
 #   tools       the tests of the queue's tools
-#   pep8        upstream's style checks on our files
+#   pep8        upstream's style checks on our files, flake8 on the tools
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
 #   packages    build the packages, install them and run them
+# TEST is the dotted name of a test, a class or a module: only those run, in
+# the suites unit, functional and py39.
 source "$(dirname "$0")/lib.sh"
-[ $# -gt 0 ] || set -- tools pep8 unit functional py39 queue packages
+case ${1:-} in ''|-*) set -- tools pep8 unit functional py39 queue packages "$@" ;; esac
 "$TOOLS/tree.sh" >/dev/null
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do

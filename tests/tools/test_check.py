@@ -11,6 +11,7 @@ import pytest
 from patchqueue import check
 from patchqueue import cli
 
+
 @pytest.fixture
 def fake(fake):
     """On a series of two releases, on both of which the queue holds."""
@@ -55,7 +56,8 @@ def test_a_bad_header_is_found(fake, old, new, message):
     assert all(CREATE in line for line in found)
 
 
-@pytest.mark.parametrize('name', ['0001-hook.patch', 'Hook.patch', 'hook.diff'])
+@pytest.mark.parametrize('name', ['0001-hook.patch', 'Hook.patch',
+                                  'hook.diff'])
 def test_a_bad_patch_name_is_found(fake, name):
     fake.path(CREATE).rename(fake.path('patches/' + name))
     fake.edit('patches/series', 'compute-post-create-hook.patch', name)

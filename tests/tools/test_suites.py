@@ -9,7 +9,7 @@ from patchqueue.errors import ForkError
 
 def run(monkeypatch, fork, **counts):
     monkeypatch.setattr(suites, 'SUITES', {
-        name: lambda fork, count=count: suites.Count(*count)
+        name: lambda fork, only, count=count: suites.Count(*count)
         for name, count in counts.items()})
     return suites.run_suites(fork, list(counts))
 

@@ -40,7 +40,8 @@ def test_a_wrong_sha256_is_refused_and_not_kept(fake, monkeypatch, tmp_path):
     monkeypatch.setenv('FORK_CACHE', str(tmp_path / 'cache'))
     right = fake.fork.upstream.pinned.sha256
     fake.edit('upstream.toml', right, 'f' * 64)
-    with pytest.raises(ForkError, match='wrong sha256.*the index has ' + right):
+    with pytest.raises(ForkError,
+                       match='wrong sha256.*the index has ' + right):
         upstream.fetch(fake.fork.upstream.pinned)
     assert not list(pathlib.Path(tmp_path / 'cache').rglob('*.tar.gz'))
 

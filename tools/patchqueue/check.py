@@ -17,8 +17,6 @@ import subprocess
 import tempfile
 import time
 
-from patchqueue import patches
-from patchqueue import release
 from patchqueue import series
 from patchqueue import tree
 from patchqueue import upstream

@@ -88,7 +88,8 @@ def do_check(fork, args):
 
 def do_test(fork, args):
     """run suites of tests"""
-    return suites.run_suites(fork, args.suite or list(suites.SUITES))
+    return suites.run_suites(fork, args.suite or list(suites.SUITES),
+                             args.name)
 
 
 def do_test_upstream(fork, args):
@@ -131,7 +132,8 @@ def parser():
     add('check', do_check, arg('--json', action='store_true'),
         arg('--only', action='append', metavar='CHECK'),
         arg('--skip', action='append', metavar='CHECK', default=[]))
-    add('test', do_test, arg('suite', nargs='*'))
+    add('test', do_test, arg('suite', nargs='*'),
+        arg('--name', action='append', metavar='TEST'))
     add('test-upstream', do_test_upstream,
         arg('kind', nargs='*', choices=[*compare.KINDS, []]))
     add('packages', do_packages)

@@ -40,8 +40,8 @@ json.dump(found, sys.stdout)
 
 def read_results(python, stream):
     """:returns: status by the test's name: success, fail, skip, xfail..."""
-    done = subprocess.run([python, '-W', 'ignore', '-c', _READER], stdin=stream,
-                          stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([python, '-W', 'ignore', '-c', _READER],
+                          stdin=stream, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
 

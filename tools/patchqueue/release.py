@@ -1,4 +1,4 @@
-"""``CHANGES.mycompany``: the release of the fork, and all that follows from it.
+"""``CHANGES.mycompany``: the release of the fork, and what follows from it.
 
 The file's top entry is the only source of ``mycompany-2024.1.N``. The
 package versions and changelogs, ``etc/nova/release`` and the git tag are made

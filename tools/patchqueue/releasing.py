@@ -1,5 +1,4 @@
-"""Cutting a release: checks, tests, packages, tag; in that order or not at all.
-"""
+"""Cutting a release: checks, packages, tests, tag, in that order."""
 
 import subprocess
 

@@ -17,7 +17,8 @@ from patchqueue.errors import ForkError
 from patchqueue.run import require
 from patchqueue.run import run
 
-# The feature whose patch carries the release file that CHANGES.mycompany makes.
+# The feature whose patch carries the release file made from
+# CHANGES.mycompany.
 VERSION_FEATURE = 'vendor-version'
 
 
