@@ -17,7 +17,7 @@ case ${1:-} in ''|-*) set -- tools pep8 unit functional py39 queue packages "$@"
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do
     case $suite in
-        py39) "$TOOLS/setup.sh" py39 ;;
+        py39) PYTHON39=$("$TOOLS/python39.sh" nova); export PYTHON39 ;;
         packages) "$TOOLS/packages.sh" ;;
     esac
 done

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 
+from patchqueue import history
 from patchqueue import series
 from patchqueue import tree
 from patchqueue import upstream
@@ -304,7 +305,6 @@ def check_plain_series(fork):
 
 def check_round_trip(fork):
     """quilt and git give back every patch as it is, to the byte."""
-    from patchqueue import history
     found = ['%s is not as tools/branch.sh would bring it back from git: '
              'export and import it' % path
              for path in history.round_trip(fork)]

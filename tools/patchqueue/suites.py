@@ -130,8 +130,10 @@ def suite_functional(fork, only=None):
 
 def suite_py39(fork, only=None):
     """our unit tests on Python 3.9, that of EL9"""
-    python = os.environ.get('PYTHON39') or str(
-        fork.build / 'venv' / 'py39' / 'bin' / 'python')
+    # tools/test.sh sets it, to what tools/python39.sh made.
+    python = os.environ.get('PYTHON39')
+    if not python:
+        raise ForkError('PYTHON39 names no interpreter: run tools/test.sh')
     return run_stestr(python, fork.tree, './nova/tests/unit',
                       only or ours(fork, 'unit'))
 
