@@ -90,8 +90,8 @@ setup_nova() {
 }
 
 setup_packages() {
-    need_packages build-essential debhelper dh-python fakeroot python3-all \
-        python3-pbr python3-setuptools rpm mmdebstrap
+    need_packages build-essential debhelper dh-python fakeroot gettext patchelf \
+        python3-all python3-pbr python3-setuptools rpm mmdebstrap
 }
 
 mkdir -p "$BUILD"
