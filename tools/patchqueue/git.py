@@ -26,37 +26,40 @@ _POINTERS = (
 
 _CONFIG = '''\
 [commit]
-	gpgSign = false
+    gpgSign = false
 [core]
-	attributesFile = /dev/null
-	autocrlf = false
-	eol = lf
-	excludesFile = /dev/null
-	fileMode = true
-	fsmonitor = false
-	hooksPath = /dev/null
-	quotePath = false
+    attributesFile = /dev/null
+    autocrlf = false
+    eol = lf
+    excludesFile = /dev/null
+    fileMode = true
+    fsmonitor = false
+    hooksPath = /dev/null
+    quotePath = false
 [diff]
-	noprefix = false
+    noprefix = false
 [gc]
-	auto = 0
+    auto = 0
 [merge]
-	conflictStyle = diff3
-	renames = true
+    conflictStyle = diff3
+    renames = true
 [rebase]
-	autoSquash = false
-	autoStash = false
-	rebaseMerges = false
-	updateRefs = false
+    autoSquash = false
+    autoStash = false
+    rebaseMerges = false
+    updateRefs = false
 [rerere]
-	autoUpdate = true
-	enabled = true
+    autoUpdate = true
+    enabled = true
 [tag]
-	gpgSign = false
+    gpgSign = false
 '''
 
 # It comes before every .gitattributes of upstream's tree.
-_ATTRIBUTES = '* -text -ident !eol !filter !diff !merge !working-tree-encoding\n'
+_ATTRIBUTES = ('* -text -ident !eol !filter !diff !merge'
+               ' !working-tree-encoding\n'
+               # The name of a method, not of its class, above a hunk.
+               '*.py diff=python\n')
 
 # What running tests in the work tree leaves there.
 _EXCLUDE = '__pycache__/\n*.pyc\n/.stestr/\n/report.md\n/report.json\n'
@@ -159,6 +162,12 @@ class Repository:
         done = self.git('rev-parse', '--quiet', '--verify',
                         ref + '^{commit}', check=False)
         return done.stdout.strip() or None
+
+    def unmerged(self):
+        """The paths in conflict, sorted."""
+        return sorted(path for path in set(self.git(
+            'diff', '--name-only', '--diff-filter=U', '-z'
+        ).stdout.split('\0')) if path)
 
     def has_ancestor(self, ancestor, ref):
         return self.git('merge-base', '--is-ancestor', ancestor, ref,

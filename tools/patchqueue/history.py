@@ -107,12 +107,12 @@ def write(fork, repository):
             ref, message, author=author if split_who(author) else who,
             committer=who, seconds=seconds, files=step.files, parent=parent)
     stream.reset(ref, parent)
-    stream.reset(_exported(branch), parent)
+    stream.reset(exported_ref(branch), parent)
     _add_queue(fork, stream)
     stream.write(repository)
 
 
-def _exported(branch):
+def exported_ref(branch):
     """The ref of what was exported or imported last."""
     return 'refs/exported/' + branch
 
@@ -312,7 +312,7 @@ def read(repository, base, tip, exported):
             elif path not in origin or not _FEATURE.search(
                     origin[path].message):
                 origin[path] = commit
-        names = _NAMED.findall(commit.message)
+        names = names_in(commit.message)
         if edits and not names:
             wrong.append(_nameless(commit, edits))
         elif names and not edits:
@@ -352,6 +352,11 @@ def read(repository, base, tip, exported):
             repository.folder, '\n'.join(
                 textwrap.indent(line, '    ') for line in wrong)))
     return Commits(tuple(seams), new, origin)
+
+
+def names_in(message):
+    """The patches that a commit's message names."""
+    return _NAMED.findall(message)
 
 
 def _verb(change):
@@ -658,13 +663,13 @@ def export(fork, folder):
 
 
 def _refuse_to_lose(repository, branch):
-    exported, tip = repository.id(_exported(branch)), repository.id(branch)
-    if not exported and (tip or not repository.out(
+    kept, tip = repository.id(exported_ref(branch)), repository.id(branch)
+    if not kept and (tip or not repository.out(
             'for-each-ref', 'refs/exported')):
         raise ForkError('%s is a repository, but none of ours. Name another '
                         'folder' % repository.folder)
     _refuse_unfinished(repository)
-    if tip and tip != exported:
+    if tip and tip != kept:
         raise ForkError(
             '%s: %s holds work that is not imported: %s. Import it '
             '(tools/branch.sh import), or give the branch another name' % (
@@ -706,12 +711,12 @@ def import_(fork, folder, force=False):
         raise ForkError('%s: it was exported from another release than the '
                         'pinned one, %s' % (
                             repository.folder, fork.upstream.pinned))
-    changed_since = _changed_since(fork, repository, branch)
-    if changed_since and not force:
+    since = changed_since(fork, repository, branch)
+    if since and not force:
         raise ForkError(
             'changed since the export, and would be overwritten:\n%s\nTake '
             'that into the branch as well, or import with --force' %
-            '\n'.join('    ' + path for path in changed_since))
+            '\n'.join('    ' + path for path in since))
     progress('reading %s in %s' % (branch, repository.folder))
     made = _imported(fork, repository, base, branch)
     apply(fork.root, made)
@@ -719,11 +724,11 @@ def import_(fork, folder, force=False):
     stream = Stream()
     _add_queue(Fork(fork.root), stream)
     stream.write(repository)
-    repository.git('update-ref', _exported(branch), branch)
+    repository.git('update-ref', exported_ref(branch), branch)
     return made
 
 
-def _changed_since(fork, repository, branch):
+def changed_since(fork, repository, branch):
     """Files of nova/ and patches/ that are not what they were."""
     was = {path: sha for path, (_, sha) in repository.tree(
         _queue(branch)).items()}
@@ -740,10 +745,10 @@ def _sha(data):
 
 
 def _imported(fork, repository, base, branch):
-    exported = _exported(branch)
-    before = read(repository, base, exported, exported)
-    now = (before if repository.id(exported) == repository.id(branch)
-           else read(repository, base, branch, exported))
+    was = exported_ref(branch)
+    before = read(repository, base, was, was)
+    now = (before if repository.id(was) == repository.id(branch)
+           else read(repository, base, branch, was))
     texts = Texts(repository, before, exported_patches(repository, branch))
     return changes(fork, repository, now,
                    {seam.name: texts.of(seam) for seam in now.seams})
