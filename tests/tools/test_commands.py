@@ -1,0 +1,80 @@
+"""The scripts in tools/: their help, and what they say when they cannot."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+SCRIPTS = sorted(p.name for p in (ROOT / 'tools').glob('*.sh')
+                 if os.access(p, os.X_OK))
+
+
+@pytest.mark.parametrize('name', SCRIPTS)
+def test_help_says_how_to_call_it(name):
+    done = subprocess.run([ROOT / 'tools' / name, '--help'], text=True,
+                          stdout=subprocess.PIPE, check=True)
+    assert done.stdout.startswith('usage: tools/%s' % name)
+    assert len(done.stdout.splitlines()) >= 3
+
+
+def test_make_help_lists_every_target():
+    done = subprocess.run(['make', '-C', ROOT, 'help'], text=True,
+                          stdout=subprocess.PIPE, check=True)
+    targets = [line.partition(':')[0]
+               for line in (ROOT / 'Makefile').read_text().splitlines()
+               if line[:1].isalpha() and ':' in line]
+    for target in targets:
+        assert '  make %s ' % target in done.stdout
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A copy of the tools on a machine where no package is installed."""
+    shutil.copytree(ROOT / 'tools', tmp_path / 'tools',
+                    ignore=shutil.ignore_patterns('__pycache__'))
+    programs = tmp_path / 'bin'
+    programs.mkdir()
+    for name, text in (('dpkg-query', 'exit 1'), ('id', 'echo 1000'),
+                       ('sudo', 'exit 1'),
+                       ('apt-get', 'echo "$*" >> %s/apt' % tmp_path)):
+        (programs / name).write_text('#!/bin/sh\n%s\n' % text)
+        (programs / name).chmod(0o755)
+    return tmp_path
+
+
+def setup(bare, *parts):
+    return subprocess.run(
+        [bare / 'tools' / 'setup.sh', *parts], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        # No virtual environment is made: system packages are what counts.
+        env=dict(os.environ, FORK_PYTHON='false',
+                 PATH='%s:%s' % (bare / 'bin', os.environ['PATH'])))
+
+
+@pytest.mark.parametrize('part, package', [
+    ('tools', 'quilt'), ('nova', 'python3-dev'), ('packages', 'debhelper')])
+def test_without_root_and_sudo_setup_says_what_to_install(bare, part,
+                                                          package):
+    done = setup(bare, part)
+    assert done.returncode == 1
+    line = done.stdout.splitlines()[-1]
+    assert line.startswith('    apt-get install --no-install-recommends ')
+    assert package in line.split()
+    assert not (bare / 'apt').exists()
+
+
+def test_with_sudo_setup_installs_what_is_missing(bare):
+    (bare / 'bin' / 'sudo').write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    setup(bare, 'tools')
+    update, install = (bare / 'apt').read_text().splitlines()
+    assert update.startswith('update')
+    assert install.startswith('install') and 'quilt' in install.split()
+
+
+def test_an_unknown_part_is_refused(bare):
+    done = setup(bare, 'nvoa')
+    assert done.returncode == 2
+    assert 'nothing is called nvoa' in done.stdout
