@@ -163,9 +163,8 @@ MANAGER = 'nova/compute/manager.py'
 RELEASES = {
     # A wheel, as the real 29.0.0.
     '29.0.0': None,
-    # Lines are missing above the seams: offsets.
-    '29.3.0': {MANAGER: [('        self.started = time.time()\n', ''),
-                         ('import time\n\n', '')]},
+    # A line is missing above the seams: offsets.
+    '29.3.0': {MANAGER: [('        self.started = time.time()\n', '')]},
     '29.4.0': None,
     # New lines beside the seams: offsets, and another context.
     '29.5.0': {

@@ -110,9 +110,18 @@ class Report:
                 lines += ['`%s`: %s' % (part['file'], part['reason']), '']
                 if part['upstream']:
                     lines += ['```diff'] + [
-                        hunk['text'] for hunk in part['upstream']] + [
-                        '```', '']
+                        _shortened(hunk['text'])
+                        for hunk in part['upstream']] + ['```', '']
         return re.sub(r'\n{3,}', '\n\n', '\n'.join(lines))
+
+
+def _shortened(text, most=20):
+    """A hunk for people; the whole of it is in report.json."""
+    lines = text.splitlines()
+    if len(lines) <= most:
+        return text
+    return '\n'.join(lines[:most] + ['... and %d more lines'
+                                     % (len(lines) - most)])
 
 
 class _Causes:
