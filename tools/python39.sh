@@ -100,10 +100,12 @@ case ${1:-} in
     build) need_venv rpm "$ROOT/packaging/rpm/build-requirements.txt" \
         -r "$ROOT/packaging/rpm/build-requirements.txt" ;;
     nova)
+        [ -d "$BUILD/tree" ] || "$TOOLS/tree.sh" >&2
         # Of the pins only bandit's, a linter's, is for newer Pythons alone.
         grep -v '^bandit==' "$ROOT/constraints.txt" > "$BUILD/constraints39.txt"
         need_venv python39 "$BUILD/constraints39.txt" \
             -c "$BUILD/constraints39.txt" -r "$BUILD/tree/requirements.txt" \
-            -r "$BUILD/tree/test-requirements.txt" pytest pymysql ;;
+            -r "$BUILD/tree/test-requirements.txt" \
+            -r "$TOOLS/nova-requirements.txt" ;;
     *) echo "error: nothing is called $1; see --help" >&2; exit 2 ;;
 esac
