@@ -250,6 +250,7 @@ def test_packages_of_another_release_are_found(fake):
     fake.fork.dist.mkdir()
     for name in ('nova_29.4.0+mycompany2024.1.1-1_all.deb',
                  'nova-29.4.0-1.mycompany.2024.1.1.noarch.rpm',
+                 'python3-os-vif_3.5.0-0mycompany1_all.deb',
                  'nova-29.4.0-py3-none-any.whl'):
         (fake.fork.dist / name).touch()
     assert check.packages_findings(fake.fork) == []

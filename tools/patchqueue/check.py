@@ -37,6 +37,7 @@ _URL = re.compile(r'https?://\S+')
 _AUTHOR = re.compile(r'[^<>]+ <[^<>@\s]+@[^<>@\s]+>')
 _ORIGIN = re.compile(r'(upstream|backport|vendor|other)(, \S.*)?|https?://\S+')
 _FORWARDED = re.compile(r'no \(.+\)|not-needed|https?://\S+')
+_VENDOR = re.compile(r'mycompany\.?(\d{4}\.\d\.\d+)')
 _TEST = re.compile(r'nova\.tests(\.\w+)+')
 
 # DEP-3's fields and our own two. A field that is none of them is a typing
@@ -508,11 +509,12 @@ def check_version(fork):
 def packages_findings(fork):
     """Packages in dist/ that are not of the present release."""
     top = fork.release
-    mine = (top.deb_upstream_version, top.rpm_release)
     found = []
     names = [path.name for path in sorted(fork.dist.glob('*'))]
     for name in names:
-        if 'mycompany' in name and not any(v in name for v in mine):
+        # The libraries' versions are their own.
+        stated = _VENDOR.search(name)
+        if stated and not top.tag.endswith('-' + stated[1]):
             found.append('dist/%s is not of %s' % (name, top.tag))
     for pattern in ('*.deb', '*.rpm', 'nova-%s-*.whl' % top.upstream):
         if not any(pathlib.PurePath(name).match(pattern) for name in names):
