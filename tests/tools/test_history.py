@@ -203,6 +203,13 @@ def test_export_refuses_a_folder_that_is_not_its_own(fake):
         Branch(fake).export()
 
 
+def test_export_goes_on_where_a_first_one_was_cut_off(fake):
+    branch = Branch(fake)
+    history.Repository(branch.folder).create(BRANCH, fake_fork.WHO)
+    branch.export()
+    assert branch.take() == {}
+
+
 def test_export_refuses_a_repository_that_is_not_its_own(fake):
     with pytest.raises(ForkError, match='none of ours'):
         history.export(fake.fork, fake.root)
@@ -316,6 +323,15 @@ def test_an_edited_header_changes_only_the_header(branch):
     assert list(branch.take()) == [DELETE]
     assert branch.fake.read(DELETE) == before.replace(
         'It is a test.', 'It is a better test.')
+
+
+def test_a_subject_that_says_other_than_the_description_is_warned_of(
+        branch, capsys):
+    message = branch.git('log', '-1', '--format=%B')
+    branch.git('commit', '--quiet', '--amend', '-m',
+               'Another subject\n\n' + message.partition('\n\n')[2])
+    assert branch.take() == {}
+    assert 'the subject of its commit is not kept' in capsys.readouterr().err
 
 
 def test_a_new_seam_enters_series_and_features(branch):

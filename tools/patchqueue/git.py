@@ -106,6 +106,11 @@ class Repository:
         return (self.folder / '.git').is_dir()
 
     @property
+    def ours(self):
+        """Whether :meth:`create` has made it."""
+        return (self.folder / '.git' / 'fork.config').is_file()
+
+    @property
     def rebasing(self):
         """Whether a rebase has stopped in it."""
         return any((self.folder / '.git' / name).exists()

@@ -664,8 +664,7 @@ def export(fork, folder):
 
 def _refuse_to_lose(repository, branch):
     kept, tip = repository.id(exported_ref(branch)), repository.id(branch)
-    if not kept and (tip or not repository.out(
-            'for-each-ref', 'refs/exported')):
+    if not repository.ours:
         raise ForkError('%s is a repository, but none of ours. Name another '
                         'folder' % repository.folder)
     _refuse_unfinished(repository)
@@ -749,7 +748,16 @@ def _imported(fork, repository, base, branch):
     before = read(repository, base, was, was)
     now = (before if repository.id(was) == repository.id(branch)
            else read(repository, base, branch, was))
-    texts = Texts(repository, before, exported_patches(repository, branch))
+    patches = exported_patches(repository, branch)
+    for seam in now.seams:
+        old = patches.get(seam.name)
+        if old and _tidy(old.header_text) == _tidy(seam.header) and (
+                seam.commit.subject not in (
+                    message_of(old).partition('\n')[0],
+                    before.seam(seam.name).commit.subject)):
+            progress('%s: the subject of its commit is not kept, its '
+                     'Description is: %s' % (seam.name, seam.commit))
+    texts = Texts(repository, before, patches)
     return changes(fork, repository, now,
                    {seam.name: texts.of(seam) for seam in now.seams})
 

@@ -21,6 +21,7 @@ import tempfile
 
 from patchqueue import fork as fork_module
 from patchqueue import history
+from patchqueue import patches
 from patchqueue import upstream
 from patchqueue.errors import ForkError
 from patchqueue.fork import Fork
@@ -32,15 +33,20 @@ from patchqueue.run import words
 # What must be committed before a rebase, since its end writes there.
 WRITTEN = ('nova', 'patches', 'features.toml', 'upstream.toml')
 
-UNCHANGED, REFRESHED = 'unchanged', 'refreshed'
-MERGED, CONFLICTED = 'merged', 'conflicted'
+UNCHANGED, REFRESHED, CHANGED = 'unchanged', 'refreshed', 'changed'
+MERGED, CONFLICTED, DROPPED = 'merged', 'conflicted', 'dropped'
 
 _MEANING = {
     UNCHANGED: 'applies as it is',
     REFRESHED: 'only its line numbers or context changed',
-    MERGED: 'upstream has it: dropped',
+    CHANGED: 'adds or takes away other lines than before, as when upstream '
+             'has a part of it: look at it',
+    MERGED: 'upstream has it: taken out of the queue',
     CONFLICTED: 'does not merge by itself',
+    DROPPED: 'left out when its conflict was resolved',
 }
+
+PENDING = 'not tried yet'
 
 _HUNK = re.compile(r'@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)')
 _MARKER = re.compile(rb'(?m)^(<{7}|>{7}) ')
@@ -83,7 +89,8 @@ class Report:
             return '\n'.join(lines + [self.error, ''])
         lines += ['%d patches: %s.' % (len(self.patches), ', '.join(
             '%d %s' % (len(self.of(outcome)), outcome)
-            for outcome in _MEANING)), '']
+            for outcome in [*_MEANING, PENDING] if self.of(outcome))
+            or 'none'), '']
         if self.patches:
             lines += ['| patch | feature | outcome | files |',
                       '|---|---|---|---|']
@@ -107,7 +114,9 @@ class Report:
         for title, parts in conflicts:
             lines += ['### %s' % title, '']
             for part in parts:
-                lines += ['`%s`: %s' % (part['file'], part['reason']), '']
+                lines += ['`%s`: %s' % (part['file'], part['reason'])]
+                lines += ['(hunk `%s`)' % hunk.partition('\n')[0]
+                          for hunk in part['hunks']] + ['']
                 if part['upstream']:
                     lines += ['```diff'] + [
                         _shortened(hunk['text'])
@@ -135,12 +144,12 @@ class _Causes:
         self._queue = queue
 
     def of(self, name, path):
-        """A dict of file, reason and upstream's hunks there."""
+        """A dict of the file, the reason, the patch's hunks and upstream's."""
         seam = self._queue.seam(name)
         source = path
         if path not in self._old_tree:
             source = self._renamed().get(path, path)
-        found = {'file': path, 'upstream': []}
+        found = {'file': path, 'hunks': [], 'upstream': []}
         if path not in self._new_tree:
             return dict(found, reason='upstream has no such file any more')
         if not seam or source not in seam.edits:
@@ -148,15 +157,19 @@ class _Causes:
         before, after = seam.edits[source]
         base = self._old_tree[source][1]
         shift = self._hunks(base, before)
-        edited = [(_to_base(start, shift), _to_base(start + count, shift))
-                  for start, count, _, _, _, _ in self._hunks(
+        edited = [(_to_base(start, shift), _to_base(start + count, shift),
+                   text)
+                  for start, count, _, _, _, text in self._hunks(
                       before, after, context=3)]
         # By their paths, so that git knows Python and names the function.
         for hunk in self._hunks('%s:%s' % (self._old, source),
                                 '%s:%s' % (self._new, path)):
             start, count, _, _, function, _ = hunk
-            if any(start <= last and start + max(count, 1) > first
-                   for first, last in edited):
+            hit = [text for first, last, text in edited
+                   if start <= last and start + max(count, 1) > first]
+            found['hunks'] += [
+                text for text in hit if text not in found['hunks']]
+            if hit:
                 found['upstream'].append({
                     'old_start': hunk[0], 'old_lines': hunk[1],
                     'new_start': hunk[2], 'new_lines': hunk[3],
@@ -315,14 +328,14 @@ def _report(carrying, queue, stops, texts, pending=()):
     for seam in queue.seams:
         stop = stopped.get(seam.name)
         if stop:
-            outcome = CONFLICTED
+            outcome = (DROPPED if stop['resolved'] and seam.name not in texts
+                       else CONFLICTED)
         elif seam.name in pending:
-            outcome = 'not tried yet'
+            outcome = PENDING
         elif seam.name not in texts:
             outcome = MERGED
         else:
-            outcome = (UNCHANGED if texts[seam.name] == old[seam.name].text
-                       else REFRESHED)
+            outcome = _how(old[seam.name].text, texts[seam.name])
         report.patches.append({
             'name': seam.name, 'feature': seam.feature, 'outcome': outcome,
             'files': sorted(seam.edits),
@@ -332,6 +345,18 @@ def _report(carrying, queue, stops, texts, pending=()):
         dict(conflict, feature=stop['feature']) for stop in stops
         if not stop['patch'] for conflict in stop['conflicts']]
     return report
+
+
+def _how(old, new):
+    """What became of a patch that was carried."""
+    if old == new:
+        return UNCHANGED
+
+    def edits(text):
+        return [line for line in patches.Patch('', text).diff_text.splitlines()
+                if re.match(r'[+-](?![+-]{2} )', line)]
+
+    return REFRESHED if edits(old) == edits(new) else CHANGED
 
 
 # --- one rebase, with stops -------------------------------------------------
@@ -443,17 +468,15 @@ class Rebase:
         return self._end(carrying)
 
     def _stop(self, carrying, queue):
-        done = [history.names_in(commit.message) for commit in
-                self.repository.commits(carrying.onto, 'HEAD')]
-        done = {names[0] for names in done if names}
-        stops = self.state['stops']
+        done = history.read(self.repository, carrying.onto, 'HEAD', 'HEAD')
+        texts, stops = carrying.texts(queue, done), self.state['stops']
         at = stops[-1]['patch']
         order = [seam.name for seam in queue.seams]
         # Of a feature's new files, the next seam is the first untried one.
         reached = (order.index(at) if at in order else max(
-            [order.index(name) + 1 for name in done if name in order] + [0]))
-        report = _report(carrying, queue, stops,
-                         _Text(done, self.fork), pending=order[reached:])
+            [order.index(name) + 1 for name in texts if name in order] + [0]))
+        report = _report(carrying, queue, stops, texts,
+                         pending=order[reached:])
         self._write(report)
         return report, False
 
@@ -525,14 +548,6 @@ class Rebase:
             'not resolved yet:\n' + '\n'.join(
                 '    ' + path for path in unmerged)
             if unmerged else 'all is resolved: tools/rebase.sh --continue'))
-
-
-class _Text(dict):
-    """At a stop, what is carried has no text yet: take it as unchanged."""
-
-    def __init__(self, names, fork):
-        super().__init__((p.name, p.text) for p in fork.series
-                         if p.name in names)
 
 
 def _refuse_wheels(fork, release):
