@@ -20,7 +20,7 @@ def build_wheel(wheel_directory, config_settings=None,
                 metadata_directory=None):
     """Build the wheel; returns its file name."""
     target = pathlib.Path(wheel_directory).resolve()
-    with _assembled() as folder:
+    with _assembled():
         # It reads setup.py and setup.cfg of the present folder.
         from setuptools import build_meta
         return build_meta.build_wheel(str(target), config_settings)
@@ -53,7 +53,7 @@ def _assembled():
             # The time of each file in the wheel.
             os.environ['SOURCE_DATE_EPOCH'] = str(fork.release.epoch_seconds)
             os.chdir(folder)
-            yield folder
+            yield
         except ForkError as error:
             # pip shows what is printed, and no traceback with this.
             sys.exit('error: %s' % error)

@@ -129,7 +129,7 @@ def write_sources(fork, folder):
 
 
 class Topdir:
-    """rpmbuild's folder: made anew in build/rpm, at a fixed path while used."""
+    """rpmbuild's folder: new, in build/rpm, at a fixed path while used."""
 
     def __init__(self, fork, name):
         self.real = fork.build / 'rpm' / name
@@ -163,7 +163,7 @@ class Topdir:
         if not on_el9:
             command += ['--load',
                         fork.root / 'packaging' / 'rpm' / 'macros.not-el9',
-                        # What it would look for in is dpkg's, not rpm's.
+                        # rpm knows nothing of what dpkg has installed.
                         '--nodeps']
         defines = {'_topdir': _TOPDIR, '_tmppath': _TOPDIR / 'tmp',
                    '_buildhost': 'nova-mycompany', '_buildshell': '/bin/bash'}
