@@ -339,6 +339,18 @@ def test_a_resolution_is_replayed_at_the_next_attempt(scratch, fake):
     assert 'ACTIVE' in fake.read(CREATE)
 
 
+def test_a_seam_that_was_left_out_is_left_out_at_the_next_attempt(
+        scratch, fake):
+    scratch.start('30.0.0')
+    scratch.git('checkout', '--quiet', 'HEAD', '--', MANAGER)
+    scratch.resume()
+    fake.git('checkout', '--quiet', '.')
+    report, ended = scratch.start('30.0.0')
+    assert ended
+    [patch] = report.of('dropped')
+    assert patch['conflicts'][0]['reason'] == 'upstream changed these lines'
+
+
 def test_a_queue_that_changed_in_between_is_not_overwritten(scratch, fake):
     scratch.start('30.0.0')
     scratch.resolve()

@@ -437,6 +437,9 @@ class Rebase:
                 'there' % (self.repository.folder,
                            '\n'.join('    ' + path for path in unmerged)))
         self._refuse_markers()
+        # git records by itself only what becomes a commit, not a seam that
+        # was resolved to nothing.
+        self.repository.git('rerere')
         return self._go_on(carrying, '--continue')
 
     def _refuse_markers(self):
@@ -454,11 +457,9 @@ class Rebase:
         causes = carrying.causes(queue)
         for message in carrying.go(*command):
             state, paths = self.state, self.repository.unmerged()
-            files = paths or self.repository.git(
-                'diff', '--cached', '--name-only', '-z'
-            ).stdout.strip('\0').split('\0')
             state['stops'].append(_conflict(
-                carrying, causes, message, files, resolved=not paths))
+                carrying, causes, message,
+                paths or self._replayed(queue, message), resolved=not paths))
             self._remember(state)
             if not paths:
                 progress('%s: resolved as the last time' %
@@ -466,6 +467,16 @@ class Rebase:
         if self.repository.unmerged():
             return self._stop(carrying, queue)
         return self._end(carrying)
+
+    def _replayed(self, queue, message):
+        """The files of a commit whose resolution was recorded."""
+        edited = self.repository.git('diff', '--cached', '--name-only',
+                                     '-z').stdout.strip('\0')
+        if edited:
+            return edited.split('\0')
+        # It was resolved to nothing: all that the seam edits.
+        return [path for name in history.names_in(message)
+                for path in queue.seam(name).edits]
 
     def _stop(self, carrying, queue):
         done = history.read(self.repository, carrying.onto, 'HEAD', 'HEAD')
