@@ -328,6 +328,19 @@ def test_each_unit_starts_a_command_of_its_own_package_as_nova(packages):
     assert len(seen) == 9
 
 
+def test_the_scriptlets_are_shell_that_can_be_parsed(packages):
+    seen = 0
+    for path in packages.values():
+        for script in ('PREIN', 'POSTIN', 'PREUN', 'POSTUN'):
+            text = query(path, '%%{%s}' % script)
+            if text != '(none)':
+                seen += 1
+                checkout.run('sh', '-n', '-c', text)
+                # A macro that was not there.
+                assert '%' not in text
+    assert seen == 2 + 3 * 7
+
+
 def read(path, name):
     """The text of one file of a package."""
     return checkout.run('sh', '-ec', 'rpm2cpio "$1" | cpio --quiet '
@@ -419,6 +432,50 @@ def test_an_upgrade_renews_the_release_file_and_keeps_edited_settings(
              packages['openstack-nova-common'])
     assert (etc / 'release').read_text() == fork.release.release_file
     assert 'my_ip = 192.0.2.1' in (etc / 'nova.conf').read_text()
+
+
+# Enough of RDO's packages to be upgraded.
+RDO_SPEC = """
+Name: openstack-nova-common
+Epoch: 1
+Version: 29.2.0
+Release: 1.el9
+Summary: What RDO has in its package
+License: Apache-2.0
+BuildArch: noarch
+%description
+%{summary}
+%install
+mkdir -p %{buildroot}/etc/nova
+for name in nova.conf policy.json release; do
+    echo RDO > %{buildroot}/etc/nova/$name
+done
+%files
+%config(noreplace) /etc/nova/nova.conf
+%config(noreplace) /etc/nova/policy.json
+/etc/nova/release
+"""
+
+
+def test_an_upgrade_of_rdos_packages_keeps_what_was_edited(
+        packages, python39, fork, tmp_path):
+    spec = tmp_path / 'rdo.spec'
+    spec.write_text(RDO_SPEC)
+    checkout.run('rpmbuild', '-bb', '--define', '_topdir %s/top' % tmp_path,
+                 spec)
+    rdos, = (tmp_path / 'top' / 'RPMS' / 'noarch').glob('*.rpm')
+    root = install({'rdo': rdos}, tmp_path / 'root', python39)
+    etc = root.path / 'etc' / 'nova'
+    for name in ('nova.conf', 'policy.json'):
+        (etc / name).write_text('edited')
+    root.rpm('--upgrade', '--nodeps', '--noscripts',
+             packages['openstack-nova-common'])
+    for name in ('nova.conf', 'policy.json'):
+        assert (etc / name).read_text() == 'edited'
+    assert (etc / 'release').read_text() == fork.release.release_file
+    said = checkout.run('rpm', '--root', root.path, '--query',
+                        '--queryformat', '%{EPOCH}', 'openstack-nova-common')
+    assert said.stdout == str(release.EPOCH)
 
 
 # The Python that builds and runs them.

@@ -237,9 +237,6 @@ def main(argv=None):
         if source is None:
             source = build_source(fork, args.python, target)
             made.append(source)
-        for old in target.glob('*.noarch.rpm'):
-            # A package of an older build is not to be taken for this one's.
-            old.unlink()
         made += build_binary(fork, args.python, source, target)
     except ForkError as error:
         print('error: %s' % error, file=sys.stderr)
