@@ -284,6 +284,11 @@ def test_a_patch_that_was_not_touched_keeps_its_own_form(fake):
     assert list(branch.take()) == [VERSION]
 
 
+def test_a_patch_that_was_not_touched_keeps_its_offset(fake):
+    fake.edit(DELETE, '@@ -3', '@@ -4')
+    assert history.round_trip(fake.fork) == []
+
+
 def test_not_canonical_names_the_patch_of_another_form(fake):
     fake.edit(DELETE, '+++ b/nova/compute/manager.py\n',
               '+++ b/nova/compute/manager.py\t2026-01-01\n')

@@ -83,6 +83,16 @@ def test_the_pin_moves_and_patches_are_refreshed_to_fit(
         'M ' + CREATE, ' M ' + DELETE, ' M upstream.toml']
 
 
+def test_an_offset_from_before_is_gone_after_a_rebase(
+        scratch, fake, tmp_path):
+    fake.edit(DELETE, '@@ -3', '@@ -4')
+    fake.add_release('41.0.0', {'README.rst': [('very', 'quite')]})
+    fake.commit()
+    assert not applies_exactly(fake, tmp_path / 'before')
+    scratch.start('41.0.0')
+    assert applies_exactly(fake, tmp_path / 'after')
+
+
 def test_the_way_back_ends_where_it_began(scratch, fake):
     scratch.start('29.5.0')
     fake.commit()
@@ -241,6 +251,32 @@ def test_changes_of_upstream_elsewhere_in_the_file_are_not_reported(
     report, _ = scratch.start('36.0.0')
     [conflict] = report.of('conflicted')[0]['conflicts']
     assert len(conflict['upstream']) == 1
+
+
+def test_seams_before_it_do_not_shift_what_is_reported(scratch, fake):
+    fake.add_release('39.0.0', {MANAGER: [
+        ('        del self.servers[server]\n',
+         '        self.servers.pop(server)\n'),
+        # One line below what the seam has as its context.
+        ('return version.product_string()', 'return None')]})
+    fake.commit()
+    report, _ = scratch.start('39.0.0')
+    [conflict] = report.of('conflicted')[0]['conflicts']
+    [hunk] = conflict['upstream']
+    assert '+        self.servers.pop(server)' in hunk['text']
+
+
+def test_a_conflict_in_a_file_that_upstream_renamed_is_explained(
+        scratch, fake):
+    text = fake_fork.NOVA[MANAGER].replace("= 'active'\n        return",
+                                           "= 'ACTIVE'\n        return")
+    fake.add_release('40.0.0', {MANAGER: None,
+                                'nova/compute/service.py': text})
+    fake.commit()
+    report, _ = scratch.start('40.0.0')
+    [conflict] = report.of('conflicted')[0]['conflicts']
+    assert conflict['file'] == 'nova/compute/service.py'
+    assert conflict['reason'] == 'upstream changed these lines'
 
 
 def test_a_file_that_upstream_deleted_is_told_so(scratch, fake):

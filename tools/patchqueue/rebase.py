@@ -615,8 +615,6 @@ def _checked(carrying):
         history.write(carrying.fork, repository)
         return _report(carrying, carrying.queue(), [], texts)
     carrying.prepare()
-    # What was resolved by hand for another release proves nothing here.
-    repository.git('config', 'rerere.enabled', 'false')
     queue = carrying.queue()
     causes = carrying.causes(queue)
     command = ('--merge', '--onto', carrying.onto, carrying.base,
