@@ -138,15 +138,15 @@ class Topdir:
     def __enter__(self):
         shutil.rmtree(self.real, ignore_errors=True)
         self.real.mkdir(parents=True)
-        # One build at a time on a machine: they share the link.
-        self._lock = open(_TOPDIR.with_suffix('.lock'), 'a')
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
+            # One build at a time on a machine: they share the link.
+            self._lock = open(_TOPDIR.with_suffix('.lock'), 'a')
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
             _TOPDIR.unlink(missing_ok=True)
             _TOPDIR.symlink_to(self.real)
         except OSError as error:
-            raise ForkError('%s must be a link of ours, or not there: %s' % (
-                _TOPDIR, error))
+            raise ForkError('%s and %s.lock must be ours, or not there: %s' % (
+                _TOPDIR, _TOPDIR, error))
         return self
 
     def __exit__(self, *exception):
