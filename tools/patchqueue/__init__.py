@@ -11,6 +11,7 @@ release    ``CHANGES.mycompany``: the version, and what follows from it
 tree       upstream, overlay and seams put together
 series     the queue as one plain quilt series
 history    the queue as git commits, and back
+git        git, run so that nobody's configuration gets in
 rebase     the queue carried to another release
 check      everything that must hold before a change lands
 suites     what make test runs, and its counts
