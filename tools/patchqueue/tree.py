@@ -150,6 +150,8 @@ def pbr_environment(version, folder):
 def materialise(fork, folder, link=False):
     """Put the whole fork together in `folder`, which must not exist."""
     folder = pathlib.Path(folder)
+    # Read first: its errors are clearer than quilt's.
+    fork.series
     upstream.unpack(fork.upstream.pinned, folder)
     add_overlay(fork, folder, link=link)
     quilt(folder, fork.patches_dir, 'init')
