@@ -10,6 +10,7 @@ import datetime
 import email.utils
 import pathlib
 import re
+import textwrap
 
 from patchqueue.errors import ForkError
 
@@ -136,7 +137,11 @@ def debian_changelog(entries, suffix=''):
     """The text of debian/changelog."""
     parts = []
     for entry in entries:
-        changes = ''.join('  * %s\n' % change for change in entry.changes)
+        changes = ''.join(
+            textwrap.fill(change, 78, initial_indent='  * ',
+                          subsequent_indent='    ', break_long_words=False,
+                          break_on_hyphens=False) + '\n'
+            for change in entry.changes)
         parts.append('nova (%s) stable; urgency=medium\n\n%s\n -- %s  %s\n' % (
             entry.deb_version(suffix), changes, entry.maintainer,
             email.utils.format_datetime(entry.date)))
