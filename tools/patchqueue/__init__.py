@@ -14,6 +14,7 @@ history    the queue as git commits, and back
 git        git, run so that nobody's configuration gets in
 rebase     the queue carried to another release
 check      everything that must hold before a change lands
+rpm, deb   what rpmbuild and debhelper build the packages from
 suites     what make test runs, and its counts
 compare    upstream's suites on the fork and on stock, test by test
 releasing  a release, from the checks to the tag

@@ -199,7 +199,7 @@ def fetch(release):
             raise ForkError(_why(release, done.stdout))
         if sha256(files[0]) != release.sha256:
             raise ForkError('%s: pip delivered a file with sha256 %s, '
-                            'upstream.toml says %s' % (
+                            'pinned is %s' % (
                                 release, sha256(files[0]), release.sha256))
         folder.mkdir(exist_ok=True)
         kept = folder / files[0].name
@@ -210,8 +210,8 @@ def fetch(release):
 def _why(release, said):
     got = re.search(r'Got\s+([0-9a-f]{64})', said)
     if 'DO NOT MATCH THE HASHES' in said:
-        return ('%s: wrong sha256. upstream.toml says %s, the index has %s. '
-                'Find out why before you change upstream.toml' % (
+        return ('%s: wrong sha256. Pinned is %s, the index has %s. Find out '
+                'why before you change the pin' % (
                     release, release.sha256, got.group(1) if got else '?'))
     # An index that answers knows some release of Nova: none means no answer.
     if _UNREACHABLE.search(said) or '(from versions: none)' in said:
