@@ -7,6 +7,7 @@ fork       the repository as an object: where things are
 upstream   ``upstream.toml``: which releases, fetched through pip
 patches    a patch of the queue: its DEP-3 header and its diff
 features   ``features.toml``: which file belongs to which feature
+toml       reading these files
 release    ``CHANGES.mycompany``: the version, and what follows from it
 tree       upstream, overlay and seams put together
 series     the queue as one plain quilt series

@@ -12,13 +12,9 @@ import re
 import shutil
 import sys
 
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python before 3.11
-    import tomli as tomllib
-
 from patchqueue import release
 from patchqueue import series
+from patchqueue import toml
 from patchqueue import upstream
 from patchqueue.errors import ForkError
 from patchqueue.fork import Fork
@@ -53,10 +49,9 @@ def libraries(path):
 
     :raises ForkError: it is no TOML, or a library lacks something
     """
-    try:
-        tables = tomllib.loads(path.read_text())['library']
-    except (tomllib.TOMLDecodeError, KeyError) as error:
-        raise ForkError('%s: expected [[library]] tables: %s' % (path, error))
+    tables = toml.load(path).get('library')
+    if not isinstance(tables, list):
+        raise ForkError('%s: expected [[library]] tables' % path)
     for number, table in enumerate(tables, 1):
         wrong = sorted(
             set(table) ^ set(_KEYS)

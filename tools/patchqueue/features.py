@@ -4,11 +4,7 @@ import dataclasses
 import pathlib
 import re
 
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python before 3.11
-    import tomli as tomllib
-
+from patchqueue import toml
 from patchqueue.errors import ForkError
 
 _LISTS = ('files', 'patches', 'tests', 'upstream_tests', 'docs')
@@ -55,12 +51,7 @@ def load(path):
         type than a list of strings, or a thing is listed twice
     """
     path = pathlib.Path(path)
-    try:
-        data = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise ForkError('%s: not found' % path)
-    except tomllib.TOMLDecodeError as error:
-        raise ForkError('%s: %s' % (path, error))
+    data = toml.load(path)
     unknown = set(data) - {'feature', 'guides'}
     if unknown:
         raise ForkError('%s: unknown keys %s; expected are [[feature]] and '

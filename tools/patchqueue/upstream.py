@@ -17,11 +17,7 @@ import tarfile
 import tempfile
 import zipfile
 
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python before 3.11
-    import tomli as tomllib
-
+from patchqueue import toml
 from patchqueue.errors import ForkError
 from patchqueue.run import progress
 
@@ -96,12 +92,7 @@ def load(path):
     :raises ForkError: it is missing, is no TOML, or does not say what it must
     """
     path = pathlib.Path(path)
-    try:
-        data = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise ForkError('%s: not found' % path)
-    except tomllib.TOMLDecodeError as error:
-        raise ForkError('%s: %s' % (path, error))
+    data = toml.load(path)
 
     def need(table, key, where):
         if not isinstance(table.get(key), str):
