@@ -10,12 +10,8 @@ import checkout
 import pytest
 
 from patchqueue import build_backend
+from patchqueue import toml
 from patchqueue.fork import Fork
-
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python before 3.11
-    import tomli as tomllib
 
 
 @pytest.fixture(scope='session')
@@ -111,8 +107,7 @@ def test_the_installed_wheel_makes_a_database(installed, tmp_path):
 
 
 def test_what_the_wheel_is_built_with_is_pinned_as_for_the_tools():
-    project = tomllib.loads(
-        (checkout.ROOT / 'pyproject.toml').read_text())
+    project = toml.load(checkout.ROOT / 'pyproject.toml')
     tools = (checkout.ROOT / 'tools' / 'requirements.txt').read_text()
     pinned = [line for line in project['build-system']['requires']
               if '==' in line and ';' not in line]
