@@ -367,6 +367,20 @@ def test_a_new_seam_enters_series_and_features(branch):
     assert history.round_trip(branch.fake.fork) == []
 
 
+def test_a_new_first_seam_is_first_in_series_and_features(branch):
+    branch.git('checkout', '--quiet', '--detach', 'upstream/29.4.0')
+    branch.edit('nova/compute/manager.py', 'Handles all', 'Takes care of all')
+    branch.commit(seam('vendor-version', 'manager-takes-care.patch'))
+    branch.git('rebase', '--quiet', 'HEAD', BRANCH)
+    branch.take()
+    fork = branch.fake.fork
+    assert [patch.name for patch in fork.series][:2] == [
+        'manager-takes-care.patch', 'version-shows-vendor.patch']
+    assert fork.features.get('vendor-version').patches[0] == (
+        'manager-takes-care.patch')
+    assert history.round_trip(fork) == []
+
+
 def test_a_dropped_seam_leaves_no_trace(branch):
     branch.sequence('/compute-post-create/d')
     branch.edit('nova/compute/manager.py', 'import time\n',

@@ -37,6 +37,23 @@ def test_a_new_name_goes_below_the_one_before_it(fake):
     assert '# --- Ours to keep: hooks' in path.read_text()
 
 
+def test_a_new_first_name_goes_above_those_that_were_there(fake):
+    path = fake.path('patches/series')
+    before = path.read_text()
+    names = patches.series_names(fake.path('patches'))
+    patches.write_series(path, ['one.patch', 'two.patch'] + names)
+    assert path.read_text() == before.replace(
+        names[0], 'one.patch\ntwo.patch\n' + names[0])
+
+
+def test_names_in_place_of_all_others_go_below_the_comments(fake):
+    path = fake.path('patches/series')
+    patches.write_series(path, ['one.patch', 'two.patch'])
+    assert patches.series_names(fake.path('patches')) == [
+        'one.patch', 'two.patch']
+    assert path.read_text().startswith('# What the fork')
+
+
 def test_a_name_that_is_gone_leaves_the_comments(fake):
     path = fake.path('patches/series')
     before = path.read_text()

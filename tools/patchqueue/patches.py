@@ -119,7 +119,8 @@ def series_names(folder):
 def write_series(path, names):
     """Make the series name `names`, and keep its comments where they are.
 
-    A name that is new goes below the one before it.
+    A name that is new goes below the one before it, the first one above all
+    that were there.
     """
     lines = path.read_text().splitlines() if path.exists() else []
 
@@ -138,9 +139,12 @@ def write_series(path, names):
             made.append(line.replace(name, next(kept), 1))
     for at, name in enumerate(names):
         if name not in old:
-            before = names[at - 1] if at else None
-            where = next((n for n, line in enumerate(made)
-                          if before and name_of(line) == before),
-                         len(made) - 1)
-            made.insert(where + 1, name)
+            if at:
+                where = 1 + next(n for n, line in enumerate(made)
+                                 if name_of(line) == names[at - 1])
+            else:
+                where = next((n for n, line in enumerate(made)
+                              if name_of(line)), len(made))
+            made.insert(where, name)
+    assert [name_of(line) for line in made if name_of(line)] == names, made
     path.write_text('\n'.join(made) + '\n')
