@@ -90,7 +90,7 @@ setup_nova() {
 }
 
 setup_packages() {
-    need_packages build-essential debhelper dh-python fakeroot gettext patchelf \
+    need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
 }
 

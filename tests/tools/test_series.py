@@ -2,10 +2,13 @@
 
 import subprocess
 
+import pytest
+
 from patchqueue import patches
 from patchqueue import series
 from patchqueue import tree
 from patchqueue import upstream
+from patchqueue.errors import ForkError
 
 
 def test_there_is_one_patch_per_feature(fork):
@@ -31,10 +34,28 @@ def test_the_same_queue_gives_the_same_bytes(fork, tmp_path):
 
 
 def test_an_old_series_does_not_linger(fork):
-    (fork.dist / 'patches').mkdir(parents=True)
-    (fork.dist / 'patches' / 'old.patch').write_text('')
     series.write(fork, fork.dist / 'patches')
-    assert not (fork.dist / 'patches' / 'old.patch').exists()
+    old = fork.dist / 'patches' / 'old.patch'
+    old.write_text('')
+    with open(fork.dist / 'patches' / 'series', 'a') as stream:
+        stream.write('old.patch\n')
+    series.write(fork, fork.dist / 'patches')
+    assert not old.exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(fork, tmp_path):
+    (tmp_path / 'series').write_text('theirs.patch\n')
+    (tmp_path / 'theirs.patch').write_text('')
+    with pytest.raises(ForkError, match='would be deleted: .*theirs.patch'):
+        series.write(fork, tmp_path)
+    assert (tmp_path / 'theirs.patch').exists()
+
+
+@pytest.mark.parametrize('name', ['patches', 'nova', '.', 'doc/new'])
+def test_the_sources_of_the_fork_are_left_alone(fake, name):
+    with pytest.raises(ForkError, match='place for sources'):
+        series.write(fake.fork, fake.path(name))
+    assert fake.status == ''
 
 
 def test_the_header_names_the_seams(fork, tmp_path):

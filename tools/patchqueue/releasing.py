@@ -1,9 +1,11 @@
-"""Cutting a release: checks, packages, tests, tag, in that order."""
+"""Cutting a release: everything that must hold, then the tag."""
 
+import os
 import subprocess
 
 from patchqueue import check
 from patchqueue.errors import ForkError
+from patchqueue.git import Repository
 from patchqueue.run import progress
 from patchqueue.run import run
 
@@ -11,40 +13,52 @@ from patchqueue.run import run
 def release(fork):
     """Cut the release that the top entry of CHANGES.mycompany describes.
 
-    The tag is the last step: nothing is left behind by a refusal.
+    `make test` checks the queue and builds the packages that it tests. The
+    tag is the last step: nothing is left behind by a refusal.
 
     :raises ForkError: with the reason why it is refused
     """
     entry = fork.release
-    _refuse_dirty(fork)
-    if run(['git', 'rev-parse', '--verify', '--quiet',
-            'refs/tags/' + entry.tag], cwd=fork.root, check=False).stdout:
+    repository = Repository(fork.root)
+    # What a tag needs, asked now and not after half an hour.
+    run(['git', 'var', 'GIT_COMMITTER_IDENT'], cwd=fork.root)
+    _refuse_dirty(fork, repository)
+    if repository.id('refs/tags/' + entry.tag):
         raise ForkError(
             '%s is tagged already. Write the next entry in '
             'CHANGES.mycompany: it is where the version comes from' %
             entry.tag)
-    for target in ('check', 'packages', 'test'):
-        progress('make %s' % target)
-        if subprocess.run(['make', target], cwd=fork.root).returncode != 0:
-            raise ForkError('%s is not released: "make %s" failed' % (
-                entry.tag, target))
+    commit = repository.id('HEAD')
+    progress('make test')
+    # A `make -i release` must not make this one ignore failures.
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL')}
+    if subprocess.run(['make', 'test'], cwd=fork.root,
+                      env=environment).returncode != 0:
+        raise ForkError('%s is not released: "make test" failed' % entry.tag)
     found = check.packages_findings(fork)
     if found:
         raise ForkError('%s is not released:\n    %s' % (
             entry.tag, '\n    '.join(found)))
-    # Tests and builds take long: what is tagged must be what was tested.
-    _refuse_dirty(fork)
+    # What is tagged must be what was tested.
+    _refuse_dirty(fork, repository)
+    if repository.id('HEAD') != commit:
+        raise ForkError('%s is not released: HEAD has moved from %s to %s '
+                        'meanwhile' % (entry.tag, commit[:10],
+                                       repository.id('HEAD')[:10]))
     message = '%s\n\n%s\n' % (
         entry.full, '\n'.join('* ' + change for change in entry.changes))
-    run(['git', 'tag', '--annotate', '--file=-', entry.tag], cwd=fork.root,
-        input=message)
+    run(['git', 'tag', '--annotate', '--file=-', entry.tag, commit],
+        cwd=fork.root, input=message)
     progress('tagged %s; publish it with "git push origin %s"' % (
         entry.tag, entry.tag))
 
 
-def _refuse_dirty(fork):
-    status = run(['git', 'status', '--porcelain'], cwd=fork.root).stdout
-    if status:
+def _refuse_dirty(fork, repository):
+    # In the words of the repository alone: the user's own configuration may
+    # hide files that would end up in the packages.
+    lines = repository.uncommitted()
+    if lines:
         raise ForkError(
             '%s is not released: the checkout holds changes that are not '
-            'committed:\n%s' % (fork.release.tag, status.rstrip()))
+            'committed:\n    %s' % (fork.release.tag, '\n    '.join(lines)))

@@ -11,6 +11,7 @@ import tempfile
 import textwrap
 
 from patchqueue import fork as fork_module
+from patchqueue import patches
 from patchqueue import tree
 from patchqueue import upstream
 from patchqueue.errors import ForkError
@@ -20,6 +21,9 @@ from patchqueue.run import run
 # The feature whose patch carries the release file made from
 # CHANGES.mycompany.
 VERSION_FEATURE = 'vendor-version'
+
+# The first line of a series that is ours to replace.
+_MARK = '# Made by tools/series.sh from patches/ and nova/.'
 
 
 def diff(old, new, paths):
@@ -71,12 +75,34 @@ def header(fork, feature):
     return '\n'.join(lines) + '\n\n'
 
 
+def _refuse_other(fork, folder):
+    """Only what an earlier call has written may be replaced."""
+    inside = folder.resolve().relative_to(fork.root).parts if (
+        folder.resolve().is_relative_to(fork.root)) else None
+    if inside is not None and inside[:1] not in (('build',), ('dist',)):
+        raise ForkError('%s is a place for sources of the fork: the series '
+                        'goes to dist/patches, or outside' % folder)
+    if not folder.exists() or not list(folder.iterdir()):
+        return
+    try:
+        ours = (folder / 'series').read_text().startswith(_MARK)
+    except OSError:
+        ours = False
+    strange = {path.name for path in folder.iterdir()} - {
+        'series', *(patches.series_names(folder) if ours else ())}
+    if strange:
+        raise ForkError('%s holds other things, which would be deleted: %s' % (
+            folder, ', '.join(sorted(strange)[:5])))
+
+
 def write(fork, folder):
-    """Write the series into `folder`, which is made anew.
+    """Write the series into `folder`, in the place of an earlier one.
 
     :returns: the names of the patches
+    :raises ForkError: the folder holds anything else
     """
     folder = pathlib.Path(folder)
+    _refuse_other(fork, folder)
     names = []
     with tempfile.TemporaryDirectory() as scratch:
         out = pathlib.Path(scratch) / 'out'
@@ -107,7 +133,7 @@ def write(fork, folder):
             for path in touched:
                 (before / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(after / path, before / path)
-        (out / 'series').write_text('\n'.join(names) + '\n')
+        (out / 'series').write_text('\n'.join([_MARK, *names]) + '\n')
         if folder.exists():
             shutil.rmtree(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
