@@ -10,6 +10,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'tools'))
 import fake_fork  # noqa: E402
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _no_git_configuration():
+    """Nobody's own git configuration, as hooks, gets into the tests' git."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv('GIT_CONFIG_GLOBAL', '/dev/null')
+        patched.setenv('GIT_CONFIG_NOSYSTEM', '1')
+        yield
+
+
 @pytest.fixture(scope='session')
 def _template(tmp_path_factory):
     folder = tmp_path_factory.mktemp('fake')

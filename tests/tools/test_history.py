@@ -158,7 +158,9 @@ def test_the_users_git_configuration_changes_nothing(
         '[diff]\nnoprefix = true\n[user]\nname = Somebody\n'
         '[init]\ntemplateDir = ~/hooks\n' % hooks)
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
-    monkeypatch.delenv('XDG_CONFIG_HOME', raising=False)
+    for name in ('XDG_CONFIG_HOME', 'GIT_CONFIG_GLOBAL',
+                 'GIT_CONFIG_NOSYSTEM'):
+        monkeypatch.delenv(name, raising=False)
     history.export(branch.fake.fork, tmp_path / 'other')
     assert subprocess.check_output(
         ['git', 'rev-parse', 'HEAD'], cwd=tmp_path / 'other', text=True
@@ -168,6 +170,18 @@ def test_the_users_git_configuration_changes_nothing(
     branch.fixup('compute-post-create-hook')
     assert list(branch.take()) == [CREATE, DELETE]
     assert '\r' not in branch.fake.read(CREATE)
+
+
+def test_the_git_of_these_tests_knows_no_configuration_of_the_users(
+        fake, tmp_path, monkeypatch):
+    (tmp_path / 'home').mkdir()
+    (tmp_path / 'home/pre-commit').write_text('#!/bin/sh\nexit 1\n')
+    (tmp_path / 'home/pre-commit').chmod(0o755)
+    (tmp_path / 'home/.gitconfig').write_text('[core]\nhooksPath = ~\n')
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    fake.write('README.md', 'A draft\n')
+    fake.commit()
+    assert fake.status == ''
 
 
 def test_export_works_inside_a_hook_of_the_forks_repository(
