@@ -7,6 +7,7 @@ import subprocess
 
 import fake_fork
 import pytest
+from patchqueue import check
 from patchqueue import history
 from patchqueue import tree
 from patchqueue import upstream
@@ -303,13 +304,6 @@ def test_a_patch_that_was_not_touched_keeps_its_offset(fake):
     assert history.round_trip(fake.fork) == []
 
 
-def test_not_canonical_names_the_patch_of_another_form(fake):
-    fake.edit(DELETE, '+++ b/nova/compute/manager.py\n',
-              '+++ b/nova/compute/manager.py\t2026-01-01\n')
-    assert history.not_canonical(fake.fork) == [
-        'compute-post-delete-hook.patch']
-
-
 def test_an_amended_seam_is_refreshed_as_quilt_does(branch):
     branch.edit('nova/compute/manager.py', "hooks.call('post_delete'",
                 "hooks.call('after_delete'")
@@ -330,8 +324,7 @@ def test_lines_added_to_a_seam_move_the_later_seams_of_the_file(branch):
     branch.fixup('compute-post-create-hook')
     branch.take()
     assert line(DELETE) == before + 1
-    assert history.not_canonical(branch.fake.fork) == []
-    assert history.round_trip(branch.fake.fork) == []
+    assert check.check_round_trip(branch.fake.fork) == []
 
 
 def test_an_edited_header_changes_only_the_header(branch):

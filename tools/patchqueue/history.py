@@ -779,7 +779,9 @@ def round_trip(fork):
         commands are inverse on this queue, as they must be
     """
     with tempfile.TemporaryDirectory() as scratch:
-        repository = _exported_to(fork, scratch)
+        repository = Repository(pathlib.Path(scratch) / 'branch')
+        repository.create(branch_of(fork), fork.release.maintainer)
+        write(fork, repository)
         copy = pathlib.Path(scratch) / 'copy'
         for path, data in queue_files(fork).items():
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
@@ -791,26 +793,6 @@ def round_trip(fork):
         was, now = queue_files(fork), queue_files(Fork(copy))
         return sorted(path for path in was.keys() | now.keys()
                       if was.get(path) != now.get(path))
-
-
-def not_canonical(fork):
-    """The patches that `quilt refresh` would write in another form."""
-    with tempfile.TemporaryDirectory() as scratch:
-        repository = _exported_to(fork, scratch)
-        branch = branch_of(fork)
-        commits = read(repository, base_of(fork.upstream.pinned.version),
-                       branch, branch)
-        texts = Texts(repository, commits, {})
-        return [patch.name for patch in fork.series if patch.diff_text
-                != texts.diff(commits.seam(patch.name).edits)]
-
-
-def _exported_to(fork, scratch):
-    """A repository in `scratch` with the branch, and no work tree."""
-    repository = Repository(pathlib.Path(scratch) / 'branch')
-    repository.create(branch_of(fork), fork.release.maintainer)
-    write(fork, repository)
-    return repository
 
 
 def _parser():
