@@ -439,7 +439,8 @@ class Texts:
             done = run([require('patch'), '-p1', '--fuzz=0', '--batch',
                         '--no-backup-if-mismatch'], cwd=old, check=False,
                        input=text, env={'LC_ALL': 'C.UTF-8'})
-            return (done.returncode == 0 and 'offset' not in done.stdout
+            return (done.returncode == 0
+                    and not patches_module.OFFSET.search(done.stdout)
                     and all((old / path).exists()
                             and (old / path).read_bytes()
                             == (new / path).read_bytes() for path in edits))

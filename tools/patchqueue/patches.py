@@ -13,6 +13,10 @@ from patchqueue.errors import ForkError
 # Where the diff begins and the header ends, as quilt sees it.
 _DIFF = re.compile(r'(?m)^(---[ \t]+\S|diff -|Index:[ \t])')
 
+# How GNU patch says that it found a hunk's lines elsewhere. Only the whole of
+# it is sure: a path may hold the word.
+OFFSET = re.compile(r'\(offset -?\d+ lines?\)')
+
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
