@@ -10,5 +10,7 @@ TOOLS=$(cd "$(dirname "$0")" && pwd)
 case $1 in --help|-h) source "$TOOLS/lib.sh" ;; esac
 cd "$TOOLS/../build/tree" 2>/dev/null || {
     echo "error: there is no build/tree yet: make tree" >&2; exit 1; }
+# The user's own settings would win over ours.
+unset "${!QUILT_@}"
 QUILT_PATCHES=$(cd "$TOOLS/.." && pwd)/patches QUILT_PC=.pc \
     exec quilt --quiltrc "$TOOLS/quiltrc" "$@"

@@ -1,5 +1,6 @@
 """build/tree: put together, worked in, and never thrown away with work."""
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -95,6 +96,62 @@ def test_a_new_file_in_the_tree_is_not_thrown_away(fake):
     fake.edit('patches/version-shows-vendor.patch', 'It is a test', 'It is')
     with pytest.raises(ForkError, match='nova/new.py'):
         tree.make(fake.fork)
+
+
+def test_an_edit_that_is_not_refreshed_is_named_every_time(fake, capsys):
+    tree.make(fake.fork)
+    file = fake.fork.tree / MANAGER
+    file.write_text(file.read_text() + '# Precious.\n')
+    tree.make(fake.fork)
+    assert MANAGER in capsys.readouterr().err
+    assert file.read_text().endswith('# Precious.\n')
+
+
+def test_a_new_file_in_a_folder_called_build_is_not_thrown_away(fake):
+    tree.make(fake.fork)
+    (fake.fork.tree / 'nova/build').mkdir()
+    (fake.fork.tree / 'nova/build/new.py').write_text('# New.\n')
+    fake.edit('patches/version-shows-vendor.patch', 'It is a test', 'It is')
+    with pytest.raises(ForkError, match='nova/build/new.py'):
+        tree.make(fake.fork)
+
+
+@pytest.mark.parametrize('edit', [False, True])
+def test_a_tree_with_patches_popped_is_not_taken_for_the_fork(fake, edit):
+    tree.make(fake.fork)
+    quilt(fake, 'pop')
+    if edit:
+        fake.edit('patches/version-shows-vendor.patch', 'It is a', 'It is no')
+    with pytest.raises(ForkError, match='(?s)not all patches.*push -a'):
+        tree.make(fake.fork)
+    quilt(fake, 'push', '-a')
+    tree.make(fake.fork)
+
+
+def test_a_file_in_the_place_of_a_link_is_named_for_what_it_is(fake):
+    tree.make(fake.fork)
+    file = fake.fork.tree / 'nova/compute/hooks.py'
+    text = file.read_text()
+    file.unlink()
+    file.write_text(text + '# Precious.\n')
+    with pytest.raises(ForkError, match='no link to nova/compute/hooks.py'):
+        tree.make(fake.fork)
+    file.write_text(text)
+    tree.make(fake.fork)
+    assert file.is_symlink()
+
+
+def test_the_users_quilt_settings_do_not_matter(fake, monkeypatch):
+    monkeypatch.setenv('QUILT_SERIES', 'debian')
+    monkeypatch.setenv('QUILT_REFRESH_ARGS', '-p1')
+    tree.make(fake.fork)
+    assert 'post_create' in (fake.fork.tree / MANAGER).read_text()
+
+
+def test_two_at_the_same_time_wait_for_each_other(fake):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: tree.make(fake.fork, discard=True), range(3)))
+    assert 'post_create' in (fake.fork.tree / MANAGER).read_text()
 
 
 def test_a_patch_that_needs_fuzz_is_refused(fake):

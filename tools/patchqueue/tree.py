@@ -6,6 +6,7 @@ that an edit of a seam goes back by ``quilt refresh``. Everything else (the
 packages, the checks) uses plain copies.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 import sys
 
 from patchqueue import fork as fork_module
+from patchqueue import patches
 from patchqueue import upstream
 from patchqueue.errors import ForkError
 from patchqueue.run import progress
@@ -22,8 +24,8 @@ from patchqueue.run import run
 from patchqueue.run import words
 
 # What building and working leave in a tree; no part of what it is.
-_LEFTOVERS = ('.pc', '.stestr', '.mypy_cache', '__pycache__', '.tox', 'build',
-              'dist')
+_LEFTOVERS = ('.pc', '.stestr', '.mypy_cache', '__pycache__', '.tox')
+_LEFTOVERS_ON_TOP = ('build', 'dist')
 
 _STAMP = '.pc/fork.json'
 
@@ -32,7 +34,11 @@ def quilt(tree, patches_dir, *args, check=True):
     """Run quilt in `tree` with the queue in `patches_dir`."""
     require('quilt')
     rc = pathlib.Path(__file__).parents[1] / 'quiltrc'
-    return run(['quilt', '--quiltrc', rc, *args], cwd=tree, check=check,
+    # The user's QUILT_SERIES and the like would win over the file.
+    theirs = [word for name in os.environ if name.startswith('QUILT_')
+              for word in ('-u', name)]
+    return run(['env', *theirs, 'quilt', '--quiltrc', rc, *args], cwd=tree,
+               check=check,
                env={'QUILT_PATCHES': str(patches_dir), 'QUILT_PC': '.pc',
                     'LC_ALL': 'C.UTF-8'})
 
@@ -43,16 +49,20 @@ def push_all(tree, patches_dir):
     :raises ForkError: a patch does not apply; with quilt's words
     """
     done = quilt(tree, patches_dir, 'push', '-a', check=False)
-    # 2: there is nothing to push.
-    if done.returncode not in (0, 2):
+    if applied(tree, patches_dir) != patches.series_names(patches_dir):
         raise ForkError('%s does not apply to %s:\n%s' % (
             patches_dir, tree, words(done).strip()))
+
+
+def applied(tree, patches_dir):
+    """The names of the patches that are applied in `tree`, in order."""
+    return quilt(tree, patches_dir, 'applied', check=False).stdout.split()
 
 
 def is_leftover(path):
     parts = pathlib.PurePath(path).parts
     return (any(p in _LEFTOVERS or p.endswith('.egg-info') for p in parts)
-            or path.endswith('.pyc'))
+            or parts[0] in _LEFTOVERS_ON_TOP or path.endswith('.pyc'))
 
 
 def contents(tree):
@@ -163,17 +173,28 @@ def make(fork, discard=False):
     """Make or bring up to date `build/tree`.
 
     :param discard: throw away edits in it that are in no patch
-    :raises ForkError: there are such edits (and not `discard`)
+    :raises ForkError: there are such edits, or popped patches (and not
+        `discard`)
     """
-    tree = fork.tree
-    state = _state(fork)
-    stamp = _stamp(tree)
-    if stamp and stamp['state'] == state and not discard:
-        _refresh_links(fork)
-        write_release_file(fork, tree)
-        write_metadata(tree, fork.upstream.pinned.version)
-        return tree
     fork.build.mkdir(exist_ok=True)
+    with open(fork.build / 'tree.lock', 'w') as lock:
+        # One at a time: `make -j` and a second terminal call it too.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _make(fork, discard)
+
+
+def _make(fork, discard):
+    tree, state, stamp = fork.tree, _state(fork), _stamp(fork.tree)
+    if tree.exists() and not discard:
+        _refuse_popped(fork, stamp)
+        _refuse_files_for_links(fork)
+    if stamp and stamp['state'] == state and not discard:
+        edited = _unsaved(tree, {}, stamp)
+        if edited:
+            progress('%s holds edits that are in no patch yet: %s' % (
+                tree, ', '.join(edited)))
+        _refresh_links(fork)
+        return tree
     progress('putting %s, %d files of ours and %d patches together' % (
         fork.upstream.pinned, len(fork.overlay), len(fork.series)))
     # Beside the old one, so that the relative links hold after the rename.
@@ -181,22 +202,51 @@ def make(fork, discard=False):
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
     materialise(fork, fresh, link=True)
+    put = contents(fresh)
     if tree.exists() and not discard:
-        unsaved = _unsaved(tree, fresh, stamp)
+        unsaved = _unsaved(tree, put, stamp)
         if unsaved:
             raise ForkError(
                 '%s holds edits that are in no patch:\n    %s\nSave them '
                 'with "tools/quilt.sh refresh", or throw them away with '
                 '"tools/tree.sh --discard"' % (
                     tree, '\n    '.join(unsaved)))
-    kept = contents(fresh)
     write_metadata(fresh, fork.upstream.pinned.version)
-    (fresh / _STAMP).write_text(json.dumps({'state': state, 'contents': kept}))
+    (fresh / _STAMP).write_text(json.dumps({
+        'state': state, 'contents': put,
+        'series': [patch.name for patch in fork.series]}))
     if tree.exists():
         tree.rename(old)
     fresh.rename(tree)
     shutil.rmtree(old, ignore_errors=True)
     return tree
+
+
+def _refuse_popped(fork, stamp):
+    """A tree with patches popped is not the fork, and looks like edits."""
+    now = applied(fork.tree, fork.patches_dir)
+    whole = [[patch.name for patch in fork.series]]
+    if stamp:
+        whole.append(stamp.get('series'))
+    if now not in whole:
+        raise ForkError(
+            '%s: not all patches are applied, the last is %s. '
+            '"tools/quilt.sh push -a" applies the rest, "tools/tree.sh '
+            '--discard" makes the tree anew' % (
+                fork.tree, now[-1] if now else 'none'))
+
+
+def _refuse_files_for_links(fork):
+    """Some editors put a new file where there was a link to ours."""
+    for path in fork.overlay:
+        file = fork.tree / path
+        if file.is_file() and not file.is_symlink():
+            if file.read_bytes() == (fork.root / path).read_bytes():
+                continue
+            raise ForkError(
+                '%s is no link to %s any more, and not the same. Move it '
+                'there if it has your edits, else remove it; then make the '
+                'tree again' % (file, path))
 
 
 def _state(fork):
@@ -216,22 +266,35 @@ def _stamp(tree):
 
 
 def _refresh_links(fork):
-    add_overlay(fork, fork.tree, link=True)
+    """Follow new and vanished files of the overlay, and a new release."""
     ours = set(fork.overlay)
+    before = set()
     for folder, _, files in os.walk(fork.tree / fork_module.OVERLAY):
         for name in files:
             path = pathlib.Path(folder) / name
-            if path.is_symlink() and str(
-                    path.relative_to(fork.tree)) not in ours:
+            relative = str(path.relative_to(fork.tree))
+            if path.is_symlink():
+                before.add(relative)
+            if path.is_symlink() and relative not in ours:
                 path.unlink()
+            elif relative in ours and not path.is_symlink():
+                # The same as ours: see _refuse_files_for_links.
+                path.unlink()
+    add_overlay(fork, fork.tree, link=True)
+    write_release_file(fork, fork.tree)
+    if before != ours:
+        # Not else: tests may be running on it.
+        write_metadata(fork.tree, fork.upstream.pinned.version)
 
 
-def _unsaved(tree, fresh, stamp):
-    """Files of `tree` whose content is neither new nor what we put there."""
-    now, wanted = contents(tree), contents(fresh)
+def _unsaved(tree, wanted, stamp):
+    """Files of `tree` that are neither as wanted nor as we put them there.
+
+    :param wanted: what :func:`contents` says of the tree to be
+    """
     put = stamp['contents'] if stamp else {}
     return sorted(
-        path for path, digest in now.items()
+        path for path, digest in contents(tree).items()
         if digest not in (wanted.get(path), put.get(path))
         and not (tree / path).is_symlink()
         and path != fork_module.RELEASE_FILE)
