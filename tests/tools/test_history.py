@@ -211,6 +211,28 @@ def test_export_refuses_to_overwrite_edits_not_committed(branch):
     assert 'reboot' in branch.git('diff')
 
 
+def test_export_refuses_to_leave_a_commit_that_no_branch_has(branch):
+    branch.git('checkout', '--quiet', '--detach')
+    add_reboot(branch)
+    branch.commit('Work')
+    with pytest.raises(ForkError, match=r'no branch has what is: \w+ \(Work'):
+        branch.export()
+    assert branch.git('log', '-1', '--format=%s') == 'Work'
+
+
+@pytest.mark.parametrize('command', [
+    ('checkout', '--quiet', 'upstream/29.4.0'),
+    ('checkout', '--quiet', '-b', 'other')])
+def test_export_leaves_what_a_branch_has(branch, command):
+    branch.git(*command)
+    branch.write('nova/other.py', '')
+    branch.commit('Other')
+    branch.git('branch', 'kept')
+    branch.export()
+    assert branch.git('branch', '--show-current') == BRANCH
+    assert branch.git('log', '-1', '--format=%s', 'kept') == 'Other'
+
+
 def test_export_refuses_a_folder_that_is_not_its_own(fake):
     (fake.root / 'build/branch').mkdir(parents=True)
     (fake.root / 'build/branch/thesis.txt').write_text('precious')

@@ -675,6 +675,15 @@ def _refuse_to_lose(repository, branch):
             '(tools/branch.sh import), or give the branch another name' % (
                 repository.folder, branch,
                 repository.out('log', '-1', '--format=%h (%s)', tip)))
+    head = repository.id('HEAD')
+    if head and not repository.out('for-each-ref', '--contains', head,
+                                   'refs/heads', exported_ref(branch)):
+        raise ForkError(
+            '%s: no branch is checked out, and no branch has what is: %s. '
+            'Keep it (git branch NAME) or leave it (git checkout %s)' % (
+                repository.folder,
+                repository.out('log', '-1', '--format=%h (%s)', head),
+                branch))
 
 
 def _refuse_unfinished(repository):
