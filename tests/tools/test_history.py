@@ -173,6 +173,16 @@ def test_the_users_git_configuration_changes_nothing(
     assert '\r' not in branch.fake.read(CREATE)
 
 
+def test_quotes_in_the_maintainers_name_are_kept(fake):
+    fake.edit('CHANGES.mycompany', 'nova-mycompany developers',
+              r'The "nova" developers \o/')
+    branch = Branch(fake).export()
+    branch.edit('nova/compute/hooks.py', 'tiny', 'small')
+    branch.commit('Say small')
+    assert branch.git('log', '-1', '--format=%an') == (
+        r'The "nova" developers \o/')
+
+
 def test_the_git_of_these_tests_knows_no_configuration_of_the_users(
         fake, tmp_path, monkeypatch):
     (tmp_path / 'home').mkdir()

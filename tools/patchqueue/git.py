@@ -155,8 +155,9 @@ class Repository:
             # In a file of its own: one git in place of one per line.
             self.git('config', 'include.path', 'fork.config')
         (self.folder / '.git' / 'fork.config').write_text(
-            _CONFIG + '[user]\n\tname = "%s"\n\temail = "%s"\n'
-            % split_who(who))
+            _CONFIG + '[user]\n\tname = "%s"\n\temail = "%s"\n' % tuple(
+                word.replace('\\', '\\\\').replace('"', '\\"')
+                for word in split_who(who)))
         info = self.folder / '.git' / 'info'
         info.mkdir(exist_ok=True)
         (info / 'attributes').write_text(_ATTRIBUTES)
