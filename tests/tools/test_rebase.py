@@ -331,6 +331,43 @@ def test_continue_refuses_the_marks_of_a_conflict(scratch, fake):
     assert fake.status == ''
 
 
+def test_continue_refuses_the_marks_after_a_git_reset(scratch):
+    scratch.start('30.0.0')
+    scratch.git('reset', '--quiet')
+    scratch.git('add', MANAGER)
+    scratch.git('reset', '--quiet')
+    scratch.git('add', MANAGER)
+    with pytest.raises(ForkError, match='manager.py still has the marks'):
+        scratch.resume()
+
+
+def test_continue_refuses_the_marks_of_a_stop_that_git_went_on_to(
+        scratch, fake):
+    fake.add_release('45.0.0', {
+        MANAGER: fake_fork.RELEASES['30.0.0'][MANAGER],
+        'nova/version.py': [('    return version_string()\n',
+                             '    return str(version_string())\n')]})
+    fake.commit()
+    scratch.start('45.0.0')
+    scratch.git('checkout', '--quiet', 'HEAD', '--', 'nova/version.py')
+    with pytest.raises(subprocess.CalledProcessError):
+        scratch.git('rebase', '--skip')
+    scratch.git('add', MANAGER)
+    with pytest.raises(ForkError, match='manager.py still has the marks'):
+        scratch.resume()
+
+
+def test_a_file_may_hold_what_looks_like_the_marks_of_a_conflict(
+        scratch, fake):
+    scratch.start('30.0.0')
+    scratch.resolve()
+    path = scratch.folder / 'nova/compute/hooks.py'
+    path.write_text(path.read_text() + 'mark = """\n<<<<<<< ours\n"""\n')
+    scratch.git('add', str(path))
+    assert scratch.resume()[1]
+    assert '<<<<<<< ours' in fake.read('nova/compute/hooks.py')
+
+
 def test_a_seam_resolved_to_nothing_is_dropped(scratch, fake):
     scratch.start('30.0.0')
     scratch.git('checkout', '--quiet', 'HEAD', '--', MANAGER)

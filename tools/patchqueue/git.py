@@ -175,6 +175,14 @@ class Repository:
             'diff', '--name-only', '--diff-filter=U', '-z'
         ).stdout.split('\0')) if path)
 
+    def resolved(self):
+        """The paths that were in conflict and are not now, sorted.
+
+        git forgets them at the next commit.
+        """
+        return sorted({line.partition('\t')[2] for line in self.git(
+            'ls-files', '--resolve-undo', '-z').stdout.split('\0') if line})
+
     def has_ancestor(self, ancestor, ref):
         return self.git('merge-base', '--is-ancestor', ancestor, ref,
                         check=False).returncode == 0

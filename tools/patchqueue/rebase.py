@@ -443,10 +443,12 @@ class Rebase:
         return self._go_on(carrying, '--continue')
 
     def _refuse_markers(self):
+        # In another file, what looks like them may be meant.
+        in_conflict = self.repository.resolved()
         for path in self.repository.git(
                 'diff', '--cached', '--name-only', '--diff-filter=d',
                 '-z').stdout.split('\0'):
-            if path and _MARKER.search(
+            if path in in_conflict and _MARKER.search(
                     self.repository.git('show', ':' + path,
                                         text=False).stdout):
                 raise ForkError('%s: %s still has the marks of a conflict' % (
