@@ -9,10 +9,10 @@
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
 #   packages    build the packages, install them and run them
-# TEST is the dotted name of a test, a class or a module: only those run, in
-# the suites unit, functional and py39.
+# TEST is the dotted name of a test, a class or a module of nova.tests: only
+# those run, in their suite or the ones named.
 source "$(dirname "$0")/lib.sh"
-case ${1:-} in ''|-*) set -- tools pep8 unit functional py39 queue packages "$@" ;; esac
+[ $# -gt 0 ] || set -- tools pep8 unit functional py39 queue packages
 "$TOOLS/tree.sh" >/dev/null
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do

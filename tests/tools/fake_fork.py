@@ -306,6 +306,9 @@ patches = [
 tests = [
     "nova/tests/unit/test_vendor_release.py",
 ]
+upstream_tests = [
+    "nova.tests.unit.test_version",
+]
 docs = [
 ]
 
@@ -322,6 +325,9 @@ patches = [
 ]
 tests = [
     "nova/tests/unit/compute/test_hooks.py",
+]
+upstream_tests = [
+    "nova.tests.unit.compute.test_manager",
 ]
 docs = [
 ]

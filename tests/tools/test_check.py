@@ -90,9 +90,12 @@ def test_a_bad_patch_name_is_found(fake, name):
      'lists doc/stray.md nowhere'),
     (lambda f: f.edit('features.toml', 'guides = [', 'guides = ["doc/no.md"'),
      'guides lists doc/no.md, which does not exist'),
-    (lambda f: f.edit('features.toml', 'name = "hooks"',
-                      'name = "hooks"\nupstream_tests = ["nova.tests.no"]'),
+    (lambda f: f.edit('features.toml', '"nova.tests.unit.test_version"',
+                      '"nova.tests.no"'),
      'upstream has no tests nova.tests.no'),
+    (lambda f: f.edit('features.toml', '    "nova.tests.unit.test_version",',
+                      ''),
+     'upstream_tests must name'),
 ])
 def test_a_gap_in_the_map_is_found(fake, breaks, message):
     breaks(fake)
@@ -109,6 +112,9 @@ def test_a_gap_in_the_map_is_found(fake, breaks, message):
     (lambda f: f.write('nova/compute/hooks.py', '# A\r\n'), 'carriage'),
     (lambda f: f.path('nova/link.py').symlink_to('version.py'),
      'not a plain file'),
+    (lambda f: f.path('nova/link').symlink_to('compute'),
+     'not a plain file'),
+    (lambda f: f.write('nova/compute/a b.json', '{}\n'), 'are safe'),
 ])
 def test_an_overlay_file_that_no_patch_can_carry_is_found(fake, breaks,
                                                           message):
@@ -206,6 +212,29 @@ def test_a_patch_whose_test_passes_without_it_is_found(fake):
     assert 'passes without it' in found[0]
 
 
+def test_every_test_that_a_header_names_must_fail_without_the_patch(fake):
+    fake.edit(CREATE, 'Test: ' + TEST, 'Test: %s\n '
+              'nova.tests.unit.test_vendor_release.VersionTestCase' % TEST)
+    found = check.check_necessity(fake.fork)
+    assert len(found) == 1
+    assert 'VersionTestCase passes without it' in found[0]
+
+
+def test_patches_that_stand_on_others_are_taken_away_with_them(fake):
+    # The second edits the file of the first, the third that of the second.
+    test = 'nova.tests.unit.compute.test_hooks.DeleteTestCase'
+    fake.add_patch('manager-and-readme.patch', 'hooks', {
+        'nova/compute/manager.py': [
+            ("        hooks.call('post_delete', server)\n",
+             "        hooks.call('post_delete', server)\n        # More.\n")],
+        'README.rst': [('A very small', 'A small')]}, test=test)
+    fake.add_patch('readme.patch', 'hooks', {
+        'README.rst': [('A small', 'A tiny')]}, test=test)
+    found = check.check_necessity(fake.fork)
+    assert [line for line in found if 'failed with' in line] == []
+    assert not any('compute-post-delete-hook' in line for line in found)
+
+
 def test_a_test_that_fails_with_the_patch_is_found(fake):
     fake.edit('nova/tests/unit/compute/test_hooks.py',
               "self.assertIn(('post_create', 'one')",
@@ -246,18 +275,27 @@ def test_a_change_after_the_tag_without_an_entry_is_found(fake):
     assert 'Write the next entry' in check.check_version(fake.fork)[0]
 
 
-def test_packages_of_another_release_are_found(fake):
+def test_the_packages_of_a_release_are_all_there_and_no_others(fake):
+    fake.write('packaging/deb/nova/control',
+               'Source: nova\n\nPackage: python3-nova\n')
+    fake.write('packaging/rpm/openstack-nova.spec.in',
+               'Name:  openstack-nova\n%package api\n%package -n python3-nova\n')
     fake.fork.dist.mkdir()
-    for name in ('nova_29.4.0+mycompany2024.1.1-1_all.deb',
-                 'nova-29.4.0-1.mycompany.2024.1.1.noarch.rpm',
+    for name in ('python3-nova_29.4.0+mycompany2024.1.1-1~deb12+1_all.deb',
                  'python3-os-vif_3.5.0-0mycompany1_all.deb',
+                 'openstack-nova-29.4.0-1.mycompany.2024.1.1.el9.src.rpm',
+                 'openstack-nova-api-29.4.0-1.mycompany.2024.1.1.el9.noarch.rpm',
+                 'python3-nova-29.4.0-1.mycompany.2024.1.1.el9.noarch.rpm',
                  'nova-29.4.0-py3-none-any.whl'):
         (fake.fork.dist / name).touch()
     assert check.packages_findings(fake.fork) == []
     (fake.fork.dist / 'old_29.3.0+mycompany2024.1.0-1_all.deb').touch()
-    (fake.fork.dist / 'nova-29.4.0-py3-none-any.whl').unlink()
-    found = check.packages_findings(fake.fork)
-    assert len(found) == 2, found
+    for name in ('python3-nova_*', 'openstack-nova-api-*', '*.whl'):
+        for path in fake.fork.dist.glob(name):
+            path.unlink()
+    assert [line.partition(' ')[0] for line in check.packages_findings(
+        fake.fork)] == ['dist/old_29.3.0+mycompany2024.1.0-1_all.deb',
+                        'dist/', 'dist/', 'dist/']
 
 
 def test_the_figures_count_what_a_patch_touches(fork):

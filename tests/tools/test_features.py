@@ -16,10 +16,19 @@ from patchqueue.errors import ForkError
      'listed twice, by vendor-version and hooks'),
     ('guides = [', 'gides = [', 'unknown keys gides'),
     ('guides = [', 'guides [', 'features.toml: '),
+    ('guides = [\n]', 'guides = "doc/page.md"', 'guides must be a list'),
+    ('[[feature]]\nname = "hooks"', '[hooks]\nname = "hooks"',
+     'unknown keys hooks'),
 ])
 def test_a_mistake_is_named(fake, old, new, message):
     fake.edit('features.toml', old, new)
     with pytest.raises(ForkError, match=message):
+        fake.fork.features
+
+
+def test_a_single_bracket_is_named(fake):
+    fake.write('features.toml', '[feature]\nname = "hooks"\n')
+    with pytest.raises(ForkError, match=r'expected \[\[feature\]\]'):
         fake.fork.features
 
 

@@ -93,6 +93,20 @@ def test_a_mistake_is_named_with_its_line(tmp_path, old, new, message):
         release.load(tmp_path / 'CHANGES')
 
 
+def test_another_series_begins_at_one(tmp_path):
+    (tmp_path / 'CHANGES').write_text(
+        TWO.replace('2024.1.10 (nova 29.4.0)', '2025.1.1 (nova 31.3.1)'))
+    assert [e.tag for e in release.load(tmp_path / 'CHANGES')] == [
+        'mycompany-2025.1.1', 'mycompany-2024.1.9']
+
+
+def test_dates_go_down(tmp_path):
+    (tmp_path / 'CHANGES').write_text(TWO.replace(
+        'Mon, 23 Nov 2026', 'Thu, 26 Nov 2026'))
+    with pytest.raises(ForkError, match=':15: expected a date before'):
+        release.load(tmp_path / 'CHANGES')
+
+
 def test_a_file_without_entries_is_refused(tmp_path):
     (tmp_path / 'CHANGES').write_text('# Nothing yet.\n')
     with pytest.raises(ForkError, match='no entry'):

@@ -11,8 +11,8 @@ TAG = 'mycompany-2024.1.1'
 MAKEFILE = '''\
 test:
 \tmkdir -p dist
-\ttouch dist/nova_29.4.0+mycompany2024.1.1-1_all.deb
-\ttouch dist/nova-29.4.0-1.mycompany.2024.1.1.noarch.rpm
+\ttouch dist/nova-api_29.4.0+mycompany2024.1.1-1_all.deb
+\ttouch dist/nova-29.4.0-1.mycompany.2024.1.1.el9.src.rpm
 \ttouch dist/nova-29.4.0-py3-none-any.whl
 '''
 
@@ -23,6 +23,8 @@ def ready(fake, monkeypatch):
         monkeypatch.setenv('GIT_%s_NAME' % name, 'Tester')
         monkeypatch.setenv('GIT_%s_EMAIL' % name, 't@example.org')
     fake.write('Makefile', MAKEFILE)
+    fake.write('packaging/deb/nova/control', 'Package: nova-api\n')
+    fake.write('packaging/rpm/openstack-nova.spec.in', 'Name: nova\n')
     fake.commit()
     return fake
 

@@ -34,6 +34,19 @@ def test_an_unknown_suite_is_refused(fork):
         suites.run_suites(fork, ['untit'])
 
 
+def test_a_named_test_runs_in_its_suite():
+    assert suites.suites_of(['nova.tests.unit.test_x']) == ['unit']
+    assert suites.suites_of(['nova.tests.functional.test_x',
+                             'nova.tests.unit.test_x']) == [
+        'functional', 'unit']
+    assert suites.suites_of([]) == list(suites.SUITES)
+
+
+def test_a_name_of_no_test_is_refused():
+    with pytest.raises(ForkError, match='nova.test.unit: expected a name'):
+        suites.suites_of(['nova.test.unit'])
+
+
 def test_our_tests_are_those_of_features_toml(fork):
     assert suites.ours(fork, 'unit') == [
         'nova.tests.unit.test_vendor_release',

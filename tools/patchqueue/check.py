@@ -24,6 +24,7 @@ from patchqueue import upstream
 from patchqueue.errors import ForkError
 from patchqueue.fork import OVERLAY
 from patchqueue.fork import RELEASE_FILE
+from patchqueue.git import Repository
 from patchqueue.run import progress
 from patchqueue.run import require
 from patchqueue.run import run
@@ -37,6 +38,8 @@ _URL = re.compile(r'https?://\S+')
 _AUTHOR = re.compile(r'[^<>]+ <[^<>@\s]+@[^<>@\s]+>')
 _ORIGIN = re.compile(r'(upstream|backport|vendor|other)(, \S.*)?|https?://\S+')
 _FORWARDED = re.compile(r'no \(.+\)|not-needed|https?://\S+')
+_OFFSET = re.compile(r'\(offset -?\d+ lines?\)')
+_PATH = re.compile(r'[A-Za-z0-9_.+/-]+')
 _VENDOR = re.compile(r'mycompany\.?(\d{4}\.\d\.\d+)')
 _TEST = re.compile(r'nova\.tests(\.\w+)+')
 
@@ -170,6 +173,12 @@ def check_map(fork):
             if not {path + '.py', path + '/__init__.py'} & theirs:
                 found.append('features.toml: %s: upstream has no tests %s' % (
                     feature.name, name))
+        if not feature.upstream_tests and any(
+                path.endswith('.py') for patch in fork.patches_of(feature)
+                for path in patch.paths):
+            found.append('features.toml: %s edits upstream\'s code: '
+                         'upstream_tests must name upstream\'s tests of it'
+                         % feature.name)
     for name in order:
         if name not in mapped:
             found.append('features.toml lists the patch %s nowhere' % name)
@@ -209,6 +218,9 @@ def check_overlay(fork):
         if file.is_symlink() or not file.is_file():
             found.append('%s: not a plain file' % path)
             continue
+        if not _PATH.fullmatch(path):
+            found.append('%s: only letters, digits and _.+- are safe in the '
+                         'name of a file that a patch carries' % path)
         data = file.read_bytes()
         if stat.S_IMODE(file.stat().st_mode) & 0o111:
             found.append('%s: executable; a patch cannot carry that' % path)
@@ -284,7 +296,7 @@ def _apply_findings(fork, one, offsets):
                 # What stands on it can only fail for the same reason.
                 break
             for line in said.splitlines():
-                if offsets and 'offset' in line:
+                if offsets and _OFFSET.search(line):
                     found.append('patches/%s on %s: %s; refresh it '
                                  '(tools/quilt.sh refresh)' % (
                                      patch.name, one, line))
@@ -417,11 +429,12 @@ def check_necessity(fork):
                 continue
             with _without(fork, folder, patch):
                 without = _run_tests(fork, folder, patch.tests)
-            if not any(failed for _, failed, _ in without.values()):
-                found.append(
-                    'patches/%s: its Test: %s passes without it. Either the '
-                    'patch does nothing, or the test does not look' % (
-                        patch.name, ' '.join(patch.tests)))
+            for name in patch.tests:
+                if not without[name][1]:
+                    found.append(
+                        'patches/%s: its Test: %s passes without it. Either '
+                        'the patch does nothing, or the test does not look'
+                        % (patch.name, name))
     return found
 
 
@@ -429,10 +442,13 @@ def check_necessity(fork):
 def _without(fork, folder, patch):
     """Take one patch out of the tree, and put it back."""
     later = fork.series[fork.series.index(patch) + 1:]
-    # Later edits of the same files may stand on it: off first, and on again
-    # as far as they can go without it.
-    above = [p for p in later if set(p.paths) & set(patch.paths)]
-    touched = {path for p in [patch, *above] for path in p.paths}
+    # Later edits of the same files may stand on it, and others on those: off
+    # first, and on again as far as they can go without it.
+    above, touched = [], set(patch.paths)
+    for one in later:
+        if touched & set(one.paths):
+            above.append(one)
+            touched.update(one.paths)
     kept = {path: (folder / path).read_bytes() for path in touched}
     apply = [require('patch'), '-p1', '--batch', '--no-backup-if-mismatch',
              '--reject-file=-']
@@ -485,19 +501,18 @@ def check_version(fork):
     if not (fork.root / '.git').exists():
         return found
 
-    def git(*args):
-        done = run(['git', *args], cwd=fork.root, check=False)
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    for tag in (git('tag', '--points-at', 'HEAD', '--list', 'mycompany-*')
-                or '').split():
+    repository = Repository(fork.root)
+    if not repository.id('HEAD'):
+        return found
+    for tag in repository.out('tag', '--points-at', 'HEAD', '--list',
+                              'mycompany-*').split():
         if tag != top.tag:
             found.append('the tag %s is on this commit, whose '
                          'CHANGES.mycompany says %s' % (tag, top.tag))
-    if git('rev-parse', '--verify', '--quiet', 'refs/tags/' + top.tag):
-        changed = git('diff', '--name-only', top.tag, '--', OVERLAY,
-                      'patches', 'upstream.toml', 'packaging',
-                      'CHANGES.mycompany')
+    if repository.id('refs/tags/' + top.tag):
+        changed = repository.out(
+            'diff', '--name-only', top.tag, '--', OVERLAY, 'patches',
+            'upstream.toml', 'packaging', 'CHANGES.mycompany')
         if changed:
             found.append(
                 '%s is tagged already, and these have changed since: %s. '
@@ -516,10 +531,26 @@ def packages_findings(fork):
         stated = _VENDOR.search(name)
         if stated and not top.tag.endswith('-' + stated[1]):
             found.append('dist/%s is not of %s' % (name, top.tag))
-    for pattern in ('*.deb', '*.rpm', 'nova-%s-*.whl' % top.upstream):
+    for pattern in _expected(fork):
         if not any(pathlib.PurePath(name).match(pattern) for name in names):
             found.append('dist/ has no %s' % pattern)
     return found
+
+
+def _expected(fork):
+    """Patterns of the packages that packaging/ describes, and the wheel."""
+    top, packaging = fork.release, fork.root / 'packaging'
+    control = (packaging / 'deb' / 'nova' / 'control').read_text()
+    for name in re.findall(r'(?m)^Package: (\S+)', control):
+        yield '%s_%s-*.deb' % (name, top.deb_upstream_version)
+    spec = (packaging / 'rpm' / 'openstack-nova.spec.in').read_text()
+    main, = re.findall(r'(?m)^Name: +(\S+)', spec)
+    yield '%s-%s-%s*.src.rpm' % (main, top.upstream, top.rpm_release)
+    for flag, name in re.findall(r'(?m)^%package (-n )?(\S+)', spec):
+        yield '%s-%s-%s*.noarch.rpm' % (
+            name if flag else '%s-%s' % (main, name), top.upstream,
+            top.rpm_release)
+    yield 'nova-%s-*.whl' % top.upstream
 
 
 def figures(fork):

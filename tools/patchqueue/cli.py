@@ -28,12 +28,6 @@ def do_tree(fork, args):
     print(tree.make(fork, discard=args.discard))
 
 
-def do_export(fork, args):
-    """put plain copies of the fork's files together in a new folder"""
-    tree.materialise(fork, args.folder)
-    tree.write_metadata(args.folder, fork.upstream.pinned.version)
-
-
 def do_series(fork, args):
     """write the queue as one plain quilt series"""
     folder = args.folder or fork.dist / 'patches'
@@ -88,8 +82,8 @@ def do_check(fork, args):
 
 def do_test(fork, args):
     """run suites of tests"""
-    return suites.run_suites(fork, args.suite or list(suites.SUITES),
-                             args.name)
+    names = args.suite or suites.suites_of(args.name)
+    return suites.run_suites(fork, names, args.name)
 
 
 def do_test_upstream(fork, args):
@@ -125,7 +119,6 @@ def parser():
 
     add('fetch', do_fetch, arg('version', nargs='*'))
     add('tree', do_tree, arg('--discard', action='store_true'))
-    add('export', do_export, arg('folder'))
     add('series', do_series, arg('folder', nargs='?'))
     add('version', do_version, arg('what', nargs='?', default='tag'),
         arg('--suffix', default=''))

@@ -49,9 +49,7 @@ def libraries(path):
 
     :raises ForkError: it is no TOML, or a library lacks something
     """
-    tables = toml.load(path).get('library')
-    if not isinstance(tables, list):
-        raise ForkError('%s: expected [[library]] tables' % path)
+    tables = toml.tables(toml.load(path), 'library', path)
     for number, table in enumerate(tables, 1):
         wrong = sorted(
             set(table) ^ set(_KEYS)

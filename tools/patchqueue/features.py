@@ -58,7 +58,12 @@ def load(path):
                         'guides' % (path, ', '.join(sorted(unknown))))
     made = []
     owner = {}
-    for number, table in enumerate(data.get('feature', ()), 1):
+    tables = toml.tables(data, 'feature', path)
+    guides = data.get('guides', [])
+    if not isinstance(guides, list) or not all(
+            isinstance(page, str) for page in guides):
+        raise ForkError('%s: guides must be a list of strings' % path)
+    for number, table in enumerate(tables, 1):
         name = table.get('name')
         where = 'feature %s' % (name or 'number %d' % number)
         if not isinstance(name, str) or not re.fullmatch(
@@ -87,4 +92,4 @@ def load(path):
                 owner[item] = name
             lists[key] = tuple(items)
         made.append(Feature(name, table['title'], **lists))
-    return Features(path, tuple(made), tuple(data.get('guides', ())))
+    return Features(path, tuple(made), tuple(guides))

@@ -75,9 +75,13 @@ class Fork:
         found = []
         for folder, names, files in os.walk(top):
             names[:] = sorted(n for n in names if n != '__pycache__')
+            # A link to a folder is none of ours to walk into; the checks
+            # refuse it.
+            links = [n for n in names
+                     if os.path.islink(os.path.join(folder, n))]
             found += [
                 os.path.relpath(os.path.join(folder, name), self.root)
-                for name in files
+                for name in files + links
                 if not name.endswith(('.pyc', '~', '.swp', '.orig', '.rej'))]
         return sorted(found)
 

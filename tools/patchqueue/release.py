@@ -29,11 +29,17 @@ class Entry:
     """One release of the fork."""
 
     tag: str
+    series: str
     number: int
     upstream: str
     changes: tuple
     maintainer: str
     date: datetime.datetime
+
+    @property
+    def key(self):
+        """Series and number, for sorting."""
+        return tuple(int(part) for part in self.series.split('.')), self.number
 
     @property
     def vendor(self):
@@ -122,10 +128,12 @@ def load(path):
         if email.utils.format_datetime(date) != tail['date']:
             # Among others, a day of the week that is not that date's.
             wrong(at, 'the date %s' % email.utils.format_datetime(date))
-        entry = Entry(head['tag'], int(head['number']), head['upstream'],
-                      tuple(changes), tail['who'], date)
-        if entries and entry.number >= entries[-1].number:
+        entry = Entry(head['tag'], head['series'], int(head['number']),
+                      head['upstream'], tuple(changes), tail['who'], date)
+        if entries and entry.key >= entries[-1].key:
             wrong(first, 'a lower number than %s above it' % entries[-1].tag)
+        if entries and entry.date > entries[-1].date:
+            wrong(at, 'a date before that of %s above it' % entries[-1].tag)
         entries.append(entry)
         at += 1
     if not entries:

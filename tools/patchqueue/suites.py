@@ -179,6 +179,23 @@ SUITES = {
 }
 
 
+def suites_of(tests):
+    """The suites in which the tests of these dotted names are; all for none.
+
+    :raises ForkError: a name is of no test in Nova's tree
+    """
+    if not tests:
+        return list(SUITES)
+    found = set()
+    for name in tests:
+        kind = re.match(r'nova\.tests\.(unit|functional)\b', name)
+        if not kind:
+            raise ForkError('%s: expected a name below nova.tests.unit or '
+                            'nova.tests.functional' % name)
+        found.add(kind[1])
+    return sorted(found)
+
+
 def run_suites(fork, names, only=None):
     """Run suites one after the other, and print each count and the sum.
 

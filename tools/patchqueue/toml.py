@@ -21,3 +21,13 @@ def load(path):
         raise ForkError('%s: not found' % path)
     except tomllib.TOMLDecodeError as error:
         raise ForkError('%s: %s' % (path, error))
+
+
+def tables(data, name, path):
+    """The tables [[`name`]] of what :func:`load` read from `path`."""
+    found = data.get(name, [])
+    if not isinstance(found, list) or not all(
+            isinstance(table, dict) for table in found):
+        raise ForkError('%s: expected [[%s]], with two brackets' % (
+            path, name))
+    return found

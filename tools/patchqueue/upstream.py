@@ -101,7 +101,8 @@ def load(path):
 
     name = need(data, 'name', 'the top level')
     releases = []
-    for number, table in enumerate(data.get('release', ()), 1):
+    for number, table in enumerate(
+            toml.tables(data, 'release', path), 1):
         where = '[[release]] number %d' % number
         unknown = set(table) - {'version', 'sha256', 'artifact'}
         if unknown:
