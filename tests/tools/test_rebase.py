@@ -535,6 +535,14 @@ def test_check_says_why_a_wheel_cannot_be_tried(fake):
     assert not report.clean
 
 
+def test_check_goes_on_behind_a_release_that_cannot_be_fetched(fake):
+    fake.add_release('46.0.0', {'README.rst': 'Small.\n'})
+    (fake.upstream.folder / 'nova-46.0.0.tar.gz').unlink()
+    gone, good = rebase.check(fake.fork, ['46.0.0', '29.5.0'])
+    assert 'nova 46.0.0' in gone.error and not gone.clean
+    assert good.clean
+
+
 def test_check_reports_for_machines(fake, capsys):
     assert rebase.main(['--check', '30.0.0', '29.5.0', '--json']) == 1
     data = json.loads(capsys.readouterr().out)

@@ -594,18 +594,19 @@ def check(fork, versions):
     releases = [fork.upstream.get(version) for version in versions]
     pinned = fork.upstream.pinned
     reports = []
-    with tempfile.TemporaryDirectory() as scratch:
-        repository = Repository(pathlib.Path(scratch) / 'rebase')
-        for release in releases:
-            try:
-                _refuse_wheels(fork, release)
-            except ForkError as error:
-                reports.append(Report(pinned.version, release.version,
-                                      error=str(error)))
-                continue
+    for release in releases:
+        try:
+            _refuse_wheels(fork, release)
             progress('%d patches from %s to %s' % (
                 len(fork.series), pinned, release))
-            reports.append(_checked(_Carrying(fork, repository, release)))
+            # Each in its own: what fails leaves nothing to the next.
+            with tempfile.TemporaryDirectory() as scratch:
+                reports.append(_checked(_Carrying(
+                    fork, Repository(pathlib.Path(scratch) / 'rebase'),
+                    release)))
+        except ForkError as error:
+            reports.append(Report(pinned.version, release.version,
+                                  error=str(error)))
     return reports
 
 
