@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tree series check test test-upstream test-packages packages deb \
-    rpm wheel release bench clean
+    rpm wheel release clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,8 +40,5 @@ wheel:          ## build the wheel
 release:        ## cut a release: check, build, test, tag
 	@tools/release.sh
 
-bench:          ## run a benchmark: make bench NAME=...
-	@benchmarks/$(NAME)/run
-
-clean:          ## remove what was built (downloads stay in the user's cache)
-	@rm -rf build dist
+clean:          ## remove what was built, but none of your work
+	@tools/clean.sh

@@ -26,9 +26,12 @@ from oslo_config import cfg
 
 from nova import version
 
+# Where the packages have it.
+_ETC = '/etc/nova'
+
 
 def find_file(conf):
-    """Find the release file, wherever the fork was installed.
+    """Find the release file of the packages or of a virtual environment.
 
     :param conf: the ConfigOpts whose directories are searched first
     :returns: the path, or None
@@ -37,15 +40,15 @@ def find_file(conf):
         found = conf.find_file('release')
     except cfg.NotInitializedError:
         # The directories of --config-file and --config-dir are not known
-        # yet. A configuration without them searches the standard ones.
-        standard = cfg.ConfigOpts()
-        standard([], project='nova', default_config_files=[],
-                 default_config_dirs=[])
-        found = standard.find_file('release')
-    if found is None:
-        installed = os.path.join(sys.prefix, 'etc', 'nova', 'release')
-        found = installed if os.path.exists(installed) else None
-    return found
+        # yet. Of the standard ones only Nova's own is looked at: a file
+        # ~/release would be anybody's.
+        found = _in_directory(_ETC)
+    return found or _in_directory(os.path.join(sys.prefix, 'etc', 'nova'))
+
+
+def _in_directory(directory):
+    path = os.path.join(directory, 'release')
+    return path if os.path.isfile(path) else None
 
 
 def version_string():

@@ -8,6 +8,8 @@ umask 022
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$TOOLS")
 BUILD=$ROOT/build
+# The scripts work on the checkout they are in, whatever the environment says.
+export FORK_ROOT=$ROOT
 
 # The system's own programs first: packages must be built with the
 # distribution's Python, and other Pythons are often earlier in PATH.

@@ -73,8 +73,16 @@ fill_nova() {
     install "$1" -c "$ROOT/constraints.txt" \
         -r "$BUILD/tree/requirements.txt" -r "$BUILD/tree/test-requirements.txt" \
         -r "$TOOLS/nova-requirements.txt"
-    "$1" install --quiet --disable-pip-version-check --no-deps \
-        --no-build-isolation --editable "$BUILD/tree"
+}
+
+# Link the tree into its virtual environment: anew when the commands and
+# entry points, or the release, have changed.
+need_link() {
+    local venv=$BUILD/venv/nova sum
+    sum=$(cat "$BUILD/tree/setup.cfg" "$ROOT/upstream.toml" | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$venv/linked-from" 2>/dev/null)" != "$sum" ] || return 0
+    install "$venv/bin/pip" --no-deps --no-build-isolation --editable "$BUILD/tree"
+    echo "$sum" > "$venv/linked-from"
 }
 
 setup_tools() {
@@ -87,6 +95,7 @@ setup_nova() {
     need_packages gcc libc6-dev python3-dev
     need_venv nova "$ROOT/constraints.txt" "$TOOLS/nova-requirements.txt" \
         "$BUILD/tree/requirements.txt" "$BUILD/tree/test-requirements.txt"
+    need_link
 }
 
 setup_packages() {

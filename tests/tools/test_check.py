@@ -279,13 +279,15 @@ def test_the_packages_of_a_release_are_all_there_and_no_others(fake):
     fake.write('packaging/deb/nova/control',
                'Source: nova\n\nPackage: python3-nova\n')
     fake.write('packaging/rpm/openstack-nova.spec.in',
-               'Name:  openstack-nova\n%package api\n%package -n python3-nova\n')
+               'Name:  openstack-nova\n%package api\n'
+               '%package -n python3-nova\n')
     fake.fork.dist.mkdir()
+    rpm = '29.4.0-1.mycompany.2024.1.1.el9'
     for name in ('python3-nova_29.4.0+mycompany2024.1.1-1~deb12+1_all.deb',
                  'python3-os-vif_3.5.0-0mycompany1_all.deb',
-                 'openstack-nova-29.4.0-1.mycompany.2024.1.1.el9.src.rpm',
-                 'openstack-nova-api-29.4.0-1.mycompany.2024.1.1.el9.noarch.rpm',
-                 'python3-nova-29.4.0-1.mycompany.2024.1.1.el9.noarch.rpm',
+                 'openstack-nova-%s.src.rpm' % rpm,
+                 'openstack-nova-api-%s.noarch.rpm' % rpm,
+                 'python3-nova-%s.noarch.rpm' % rpm,
                  'nova-29.4.0-py3-none-any.whl'):
         (fake.fork.dist / name).touch()
     assert check.packages_findings(fake.fork) == []

@@ -30,6 +30,23 @@ def test_make_help_lists_every_target():
         assert '  make %s ' % target in done.stdout
 
 
+def test_clean_keeps_what_may_hold_work(tmp_path):
+    shutil.copytree(ROOT / 'tools', tmp_path / 'tools',
+                    ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('build/tree/x', 'build/branch/x', 'build/venv/x', 'dist/x'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def left():
+        return sorted(str(path.relative_to(tmp_path)) for folder in (
+            'build', 'dist') for path in tmp_path.glob(folder + '/*'))
+
+    subprocess.run([tmp_path / 'tools' / 'clean.sh'], check=True)
+    assert left() == ['build/branch', 'build/tree']
+    subprocess.run([tmp_path / 'tools' / 'clean.sh', '--all'], check=True)
+    assert left() == []
+
+
 @pytest.fixture
 def bare(tmp_path):
     """A copy of the tools on a machine where no package is installed."""

@@ -1,5 +1,7 @@
 """The sum over the suites, and the comparison with stock."""
 
+import re
+
 import pytest
 
 from patchqueue import compare
@@ -69,7 +71,7 @@ def test_every_difference_to_stock_is_named(ours, differing):
     assert compare.compare(STOCK, ours, ['own']) == differing
 
 
-def fake_runs(monkeypatch, tmp_path, stock, ours, again):
+def fake_runs(monkeypatch, stock, ours, again):
     """Stand in for runs of an hour each; `again` are those of one test."""
     monkeypatch.setattr(compare, 'stock_results', lambda *args: dict(stock))
     monkeypatch.setattr(compare, 'fork_results', lambda *args: dict(ours))
@@ -78,25 +80,114 @@ def fake_runs(monkeypatch, tmp_path, stock, ours, again):
             name: again[folder.name] for name in names})
 
 
-def test_a_test_that_we_broke_fails_the_comparison(monkeypatch, fork, tmp_path,
+def test_a_test_that_we_broke_fails_the_comparison(monkeypatch, fork,
                                                    capsys):
-    fake_runs(monkeypatch, tmp_path, STOCK, dict(STOCK, **{'a.t1': 'fail'}),
+    fake_runs(monkeypatch, STOCK, dict(STOCK, **{'a.t1': 'fail'}),
               {'stock': 'success', 'fork': 'fail'})
     assert compare.main(fork, ['unit']) == 1
     assert 'a.t1: stock success, fork fail' in capsys.readouterr().out
 
 
 def test_a_test_that_only_suffered_from_the_load_is_named_and_forgiven(
-        monkeypatch, fork, tmp_path, capsys):
-    fake_runs(monkeypatch, tmp_path, STOCK, dict(STOCK, **{'a.t1': 'fail'}),
+        monkeypatch, fork, capsys):
+    fake_runs(monkeypatch, STOCK, dict(STOCK, **{'a.t1': 'fail'}),
               {'stock': 'success', 'fork': 'success'})
     assert compare.main(fork, ['unit']) == 0
     assert '(differed in the full run only)' in capsys.readouterr().out
 
 
 def test_a_failure_of_a_test_that_only_the_fork_has_counts(
-        monkeypatch, fork, tmp_path):
-    fake_runs(monkeypatch, tmp_path, STOCK,
+        monkeypatch, fork):
+    fake_runs(monkeypatch, STOCK,
               dict(STOCK, **{'nova.tests.unit.test_vendor_release.t': 'fail'}),
               {})
     assert compare.main(fork, ['unit']) == 1
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Stands in for the interpreter of a virtual environment with stestr."""
+    def make(script):
+        path = tmp_path / 'bin' / 'python'
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('#!/bin/sh\n' + script)
+        path.chmod(0o755)
+        return str(path)
+    return make
+
+
+@pytest.mark.parametrize('said, status, count', [
+    (' - Passed: 5\n - Skipped: 1\n - Failed: 0', 0, (5, 0, 1)),
+    (' - Passed: 5\n - Expected Fail: 2\n - Failed: 3', 1, (7, 3, 0)),
+    (' - Passed: 5\n - Unexpected Success: 1', 1, (5, 1, 0)),
+    # A module that cannot be imported.
+    ('ImportError: nova.tests.unit.test_x', 3, (0, 1, 0)),
+    (' - Passed: 5\n - Failed: 0', 3, (5, 1, 0)),
+])
+def test_what_stestr_says_is_counted(python, tmp_path, said, status, count):
+    program = python('cat <<END\n%s\nEND\nexit %d\n' % (said, status))
+    assert suites.run_stestr(
+        program, tmp_path, './nova/tests/unit', ['nova.tests.unit.test_x']
+    ) == suites.Count(*count)
+
+
+def test_a_name_selects_its_own_tests_only(python, tmp_path):
+    program = python('for last; do :; done; echo "$last" > %s/pattern\n'
+                     % tmp_path)
+    suites.run_stestr(program, tmp_path, './nova/tests/unit',
+                      ['nova.tests.unit.test_policy'])
+    pattern = (tmp_path / 'pattern').read_text().strip()
+    assert re.search(pattern, 'nova.tests.unit.test_policy.Case.test')
+    assert not re.search(pattern, 'nova.tests.unit.test_policy_new.Case.test')
+
+
+@pytest.mark.parametrize('text, count', [
+    ('def test_a(): pass\ndef test_b(): assert 0\n', (1, 1, 0)),
+    ('import pytest\n@pytest.fixture\ndef broken(): assert 0\n'
+     'def test_a(broken): pass\n', (0, 1, 0)),
+    ('import pytest\ndef test_a(): pytest.skip("no")\n'
+     'def test_b(): pass\n', (1, 0, 1)),
+    ('import nothing_of_the_kind\n', (0, 1, 0)),
+])
+def test_what_pytest_finds_is_counted(fork, text, count):
+    fork.build.mkdir(exist_ok=True)
+    (fork.root / 'test_made_up.py').write_text(text)
+    assert suites.run_pytest(fork, 'test_made_up.py') == suites.Count(*count)
+
+
+@pytest.fixture
+def runs(fake, monkeypatch):
+    """Notes which tree a suite is run in; the run itself takes an hour."""
+    fake.write('constraints.txt', 'pbr==6.0.0\n')
+    made = []
+
+    def run_suite(python, folder, kind, log, names=None):
+        made.append((folder.name, {
+            path: (folder / path).read_text()
+            for path in ('nova/compute/manager.py', 'nova/version.py')}))
+        return {'nova.tests.unit.test_version.t': 'success'}
+
+    monkeypatch.setattr(compare, 'run_suite', run_suite)
+    return made
+
+
+def test_stock_is_pristine_and_the_fork_is_whole(fork, runs):
+    assert compare.main(fork, ['unit']) == 0
+    (stock, old), (ours, new) = runs
+    assert (stock, ours) == ('stock', 'fork')
+    assert 'vendor_release' not in old['nova/version.py']
+    assert 'vendor_release' in new['nova/version.py']
+
+
+def test_stocks_results_are_used_again(fork, runs):
+    compare.main(fork, ['unit'])
+    compare.main(fork, ['unit'])
+    assert [side for side, _ in runs] == ['stock', 'fork', 'fork']
+
+
+def test_after_the_pin_has_moved_stock_is_the_new_release(fake, runs):
+    compare.main(fake.fork, ['unit'])
+    fake.edit('upstream.toml', 'pinned = "29.4.0"', 'pinned = "29.5.0"')
+    compare.stock_results(fake.fork, 'unit',
+                          fake.fork.build / 'upstream-tests')
+    assert 'import threading' in runs[-1][1]['nova/compute/manager.py']

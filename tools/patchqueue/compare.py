@@ -52,6 +52,8 @@ def run_suite(python, folder, kind, log, names=None):
     :returns: status by the test's name
     """
     path = './nova/tests/%s' % kind
+    # What an earlier run left must not be taken for this one's.
+    shutil.rmtree(folder / '.stestr', ignore_errors=True)
     args = ['run', '--concurrency', str(os.cpu_count())]
     if names is not None:
         listed = folder / 'again.txt'
@@ -77,8 +79,9 @@ def stock_results(fork, kind, keep):
     """The results of stock Nova, from an earlier run if nothing changed."""
     folder = keep / 'stock'
     pinned = fork.upstream.pinned
-    if not (folder / 'setup.py').exists():
-        upstream.unpack(pinned, folder)
+    # Anew: the pin may have moved, and an unpacking may have been cut off.
+    shutil.rmtree(folder, ignore_errors=True)
+    upstream.unpack(pinned, folder)
     key = hashlib.sha256(
         pinned.sha256.encode() + (fork.root / 'constraints.txt').read_bytes()
     ).hexdigest()[:16]

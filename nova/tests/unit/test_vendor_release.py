@@ -27,6 +27,17 @@ from nova import version
 RELEASE = '[Nova]\npackage = mycompany-2024.1.1\n'
 
 
+_SHOW_VERSION = """
+import sys
+
+from nova import config
+from nova import vendor_release
+
+vendor_release._ETC = sys.argv[1]
+config.parse_args(["nova-compute", "--version"])
+"""
+
+
 class _VersionFixture(fixtures.Fixture):
     """Upstream's module keeps what it has read: start and end with nothing."""
 
@@ -89,21 +100,30 @@ class VersionStringTestCase(test.NoDBTestCase):
     def setUp(self):
         super().setUp()
         self.version = self.useFixture(_VersionFixture())
-        standard = self.standard = mock.Mock(return_value=None)
+        self.etc = self.useFixture(fixtures.TempDir()).path
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.vendor_release._ETC', self.etc))
 
         def find_file(conf, name):
-            if conf is cfg.CONF:
-                raise cfg.NotInitializedError()
-            return standard(name)
+            raise cfg.NotInitializedError()
 
         self.useFixture(fixtures.MonkeyPatch(
             'oslo_config.cfg.ConfigOpts.find_file', find_file))
 
-    def test_the_standard_directories_are_searched(self):
-        self.standard.return_value = self.version.install_release_file()
+    def test_the_file_of_the_packages_is_found(self):
+        with open(os.path.join(self.etc, 'release'), 'w') as stream:
+            stream.write(RELEASE)
         self.assertEqual('29.4.0-mycompany-2024.1.1',
                          vendor_release.version_string())
-        self.standard.assert_called_once_with('release')
+
+    def test_the_file_of_a_virtual_environment_is_found(self):
+        self.version.install_release_file()
+        self.assertEqual('29.4.0-mycompany-2024.1.1',
+                         vendor_release.version_string())
+
+    def test_a_directory_of_that_name_is_no_release_file(self):
+        os.mkdir(os.path.join(self.etc, 'release'))
+        self.assertEqual('29.4.0', vendor_release.version_string())
 
     def test_without_a_release_file_it_is_upstreams_version(self):
         self.assertEqual('29.4.0', vendor_release.version_string())
@@ -121,15 +141,11 @@ class VersionOptionTestCase(test.NoDBTestCase):
 
     def test_it_is_the_vendors_release(self):
         # In an interpreter of its own, whose command line is not parsed yet.
-        # ~/.nova is the first of the standard directories.
-        home = self.useFixture(fixtures.TempDir())
-        os.mkdir(home.join('.nova'))
-        with open(home.join('.nova', 'release'), 'w') as stream:
+        etc = self.useFixture(fixtures.TempDir())
+        with open(etc.join('release'), 'w') as stream:
             stream.write(RELEASE)
         done = subprocess.run(
-            [sys.executable, '-c', 'from nova import config; '
-             'config.parse_args(["nova-compute", "--version"])'],
-            env=dict(os.environ, HOME=home.path), text=True,
+            [sys.executable, '-c', _SHOW_VERSION, etc.path], text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.assertEqual(
             version.version_info.version_string() + '-mycompany-2024.1.1\n',
