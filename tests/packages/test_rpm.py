@@ -5,10 +5,12 @@ repositories provide what they require.
 """
 
 import configparser
+import fcntl
 import hashlib
 import os
 import pathlib
 import re
+import threading
 
 import checkout
 import pytest
@@ -171,6 +173,109 @@ def test_a_build_elsewhere_gives_the_same_bytes(built, tmp_path):
 def digests(folder, pattern):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in folder.glob(pattern)}
+
+
+# The folder that rpmbuild works in, which anyone may write beside.
+
+class Shared:
+    """A folder in place of /tmp, in which builds have their link and lock."""
+
+    def __init__(self, folder):
+        self.build = folder / 'checkout' / 'build'
+        self.tmp = folder / 'tmp'
+        self.tmp.mkdir()
+        self.topdir = self.tmp / 'rpmbuild'
+        self.lock = self.tmp / ('rpmbuild.%d.lock' % os.geteuid())
+
+    def use(self):
+        with rpm.Topdir(self, 'source') as topdir:
+            assert self.topdir.resolve() == topdir.real
+            (self.topdir / 'written').touch()
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    made = Shared(tmp_path)
+    monkeypatch.setattr(rpm, '_TOPDIR', made.topdir)
+    return made
+
+
+def test_a_build_leaves_its_lock_only_open_to_its_user_only(shared):
+    shared.use()
+    assert list(shared.tmp.iterdir()) == [shared.lock]
+    assert shared.lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_lock_of_another_user_is_not_in_the_way(shared):
+    # Folders: not to be opened, as another's file, but not by root either.
+    shared.topdir.with_suffix('.lock').mkdir()
+    shared.topdir.with_suffix('.%d.lock' % (os.geteuid() + 1)).mkdir()
+    shared.use()
+    shared.use()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(shared, tmp_path):
+    shared.lock.symlink_to(tmp_path / 'elsewhere')
+    with pytest.raises(rpm.ForkError, match='must be a file of ours'):
+        shared.use()
+    assert not (tmp_path / 'elsewhere').exists()
+
+
+def test_a_lock_that_another_user_has_put_there_is_refused(
+        shared, monkeypatch):
+    us = os.geteuid()
+    monkeypatch.setattr(os, 'geteuid', lambda: us + 1)
+    shared.topdir.with_suffix('.%d.lock' % (us + 1)).touch()
+    with pytest.raises(rpm.ForkError, match='another user has made it'):
+        shared.use()
+
+
+def test_the_link_of_a_killed_build_is_replaced(shared, tmp_path):
+    (tmp_path / 'old').mkdir()
+    shared.topdir.symlink_to(tmp_path / 'old')
+    shared.use()
+    assert not list((tmp_path / 'old').iterdir())
+
+
+def test_the_link_of_another_user_is_neither_followed_nor_removed(
+        shared, tmp_path, monkeypatch):
+    (tmp_path / 'theirs').mkdir()
+    shared.topdir.symlink_to(tmp_path / 'theirs')
+    us = os.geteuid()
+    with monkeypatch.context() as patched:
+        patched.setattr(rpm, '_locked', lambda: os.open(
+            os.devnull, os.O_RDONLY))
+        patched.setattr(os, 'geteuid', lambda: us + 1)
+        with pytest.raises(rpm.ForkError, match='of user %d' % us):
+            shared.use()
+    assert os.readlink(shared.topdir) == str(tmp_path / 'theirs')
+    assert not list((tmp_path / 'theirs').iterdir())
+
+
+def test_a_folder_where_the_link_belongs_is_not_written_into(shared):
+    shared.topdir.mkdir()
+    with pytest.raises(rpm.ForkError, match='Found: drwx'):
+        shared.use()
+    assert not list(shared.topdir.iterdir())
+
+
+def test_a_second_build_waits_and_leaves_the_firsts_folder(
+        shared, monkeypatch):
+    waits, flock = threading.Event(), fcntl.flock
+
+    def told(*args):
+        waits.set()
+        flock(*args)
+
+    with rpm.Topdir(shared, 'source') as first:
+        (first.real / 'written').touch()
+        monkeypatch.setattr(fcntl, 'flock', told)
+        second = threading.Thread(target=shared.use)
+        second.start()
+        assert waits.wait(60)
+        assert (first.real / 'written').exists()
+    second.join(60)
+    assert list(shared.tmp.iterdir()) == [shared.lock]
 
 
 # The packages' metadata.

@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,44 @@ def write_sources(fork, folder):
         os.utime(path, (entries[0].epoch_seconds,) * 2)
 
 
+def _locked():
+    """Wait until no other build of this user's runs; keep others from it.
+
+    Anyone may write beside _TOPDIR. The file is therefore one for each user,
+    no link is followed to it, and nobody else can open it, to hold the lock.
+    It stays behind: who waits for it must wait for the same one.
+
+    :returns: a file descriptor, to be closed
+    :raises ForkError: there is something that is not ours
+    """
+    path = _TOPDIR.with_suffix('.%d.lock' % os.geteuid())
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ForkError('%s must be a file of ours, or not there: %s' % (
+            path, error))
+    if os.fstat(lock).st_uid != os.geteuid():
+        os.close(lock)
+        raise ForkError('%s must be a file of ours, but another user has made '
+                        'it. Let it be removed' % path)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _remove_own_link():
+    """Remove what a build that was killed has left at _TOPDIR."""
+    try:
+        found = _TOPDIR.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+        raise ForkError(
+            '%s must not be there, or be a link of ours. Found: %s of user '
+            '%d. If no build of theirs runs, let it be removed' % (
+                _TOPDIR, stat.filemode(found.st_mode), found.st_uid))
+    _TOPDIR.unlink()
+
+
 class Topdir:
     """rpmbuild's folder: new, in build/rpm, at a fixed path while used."""
 
@@ -136,22 +175,21 @@ class Topdir:
         self.log = fork.build / 'rpm' / (name + '.log')
 
     def __enter__(self):
-        shutil.rmtree(self.real, ignore_errors=True)
-        self.real.mkdir(parents=True)
+        self._lock = _locked()
         try:
-            # One build at a time on a machine: they share the link.
-            self._lock = open(_TOPDIR.with_suffix('.lock'), 'a')
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            _TOPDIR.unlink(missing_ok=True)
+            shutil.rmtree(self.real, ignore_errors=True)
+            self.real.mkdir(parents=True)
+            _remove_own_link()
+            # It fails on whatever comes there now, and follows nothing.
             _TOPDIR.symlink_to(self.real)
-        except OSError as error:
-            raise ForkError('%s and %s.lock must be ours, or not there: %s' % (
-                _TOPDIR, _TOPDIR, error))
+        except (OSError, ForkError) as error:
+            os.close(self._lock)
+            raise ForkError('rpmbuild gets no folder: %s' % error)
         return self
 
     def __exit__(self, *exception):
         _TOPDIR.unlink(missing_ok=True)
-        self._lock.close()
+        os.close(self._lock)
 
     def rpmbuild(self, fork, python, *arguments):
         """Run rpmbuild with output to the log.
