@@ -18,6 +18,7 @@ import tempfile
 import time
 
 from patchqueue import history
+from patchqueue import patches
 from patchqueue import series
 from patchqueue import tree
 from patchqueue import upstream
@@ -38,7 +39,6 @@ _URL = re.compile(r'https?://\S+')
 _AUTHOR = re.compile(r'[^<>]+ <[^<>@\s]+@[^<>@\s]+>')
 _ORIGIN = re.compile(r'(upstream|backport|vendor|other)(, \S.*)?|https?://\S+')
 _FORWARDED = re.compile(r'no \(.+\)|not-needed|https?://\S+')
-_OFFSET = re.compile(r'\(offset -?\d+ lines?\)')
 _PATH = re.compile(r'[A-Za-z0-9_.+/-]+')
 _VENDOR = re.compile(r'mycompany\.?(\d{4}\.\d\.\d+)')
 _TEST = re.compile(r'nova\.tests(\.\w+)+')
@@ -296,7 +296,7 @@ def _apply_findings(fork, one, offsets):
                 # What stands on it can only fail for the same reason.
                 break
             for line in said.splitlines():
-                if offsets and _OFFSET.search(line):
+                if offsets and patches.OFFSET.search(line):
                     found.append('patches/%s on %s: %s; refresh it '
                                  '(tools/quilt.sh refresh)' % (
                                      patch.name, one, line))
