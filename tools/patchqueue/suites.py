@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree
 
 from patchqueue import check
@@ -207,16 +208,18 @@ def run_suites(fork, names, only=None):
     if unknown:
         raise ForkError('there is no suite %s; there are %s' % (
             ', '.join(unknown), ', '.join(SUITES)))
-    counts = {}
+    counts, seconds = {}, {}
     for name in names:
         progress('%s: %s' % (name, SUITES[name].__doc__))
+        started = time.monotonic()
         counts[name] = SUITES[name](fork, only)
         if not counts[name].passed and not counts[name].failed:
             print('%s: no test ran' % name)
             counts[name].failed = 1
+        seconds[name] = time.monotonic() - started
     print()
     for name, count in counts.items():
-        print('%-12s %s' % (name, count))
+        print('%-12s %s in %.0f s' % (name, count, seconds[name]))
     total = sum(counts.values(), Count())
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0
