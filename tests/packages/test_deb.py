@@ -22,6 +22,7 @@ import deb_root
 from patchqueue import deb
 from patchqueue import errors
 from patchqueue import fork as fork_module
+from patchqueue import patches
 from patchqueue import release
 from patchqueue import tree
 from patchqueue import upstream
@@ -128,9 +129,9 @@ class TestSourcePackage:
         assert found == []
 
     def test_it_has_a_patch_for_each_feature(self, unpacked):
-        series = (unpacked / 'debian/patches/series').read_text().split()
-        assert series == [feature.name + '.patch' for feature in FORK.features
-                          if FORK.files_of(feature) or feature.patches]
+        assert patches.series_names(unpacked / 'debian/patches') == [
+            feature.name + '.patch' for feature in FORK.features
+            if FORK.files_of(feature) or feature.patches]
 
     def test_its_changelog_is_that_of_the_fork(self, unpacked):
         assert (unpacked / 'debian/changelog').read_text() == (
