@@ -41,7 +41,8 @@ def build_editable(wheel_directory, config_settings=None,
 @contextlib.contextmanager
 def _assembled():
     """The fork in a temporary folder, as the present one, ready to build."""
-    fork = Fork()
+    # The checkout that pip builds, whatever FORK_ROOT says of another.
+    fork = Fork(pathlib.Path(__file__).parents[2])
     version = fork.upstream.pinned.version
     before, umask = os.getcwd(), os.umask(0o022)
     with tempfile.TemporaryDirectory() as scratch:

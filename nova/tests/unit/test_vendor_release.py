@@ -14,7 +14,6 @@ import configparser
 import os
 import subprocess
 import sys
-from unittest import mock
 
 import fixtures
 from oslo_config import cfg
