@@ -54,9 +54,8 @@ def _in_directory(directory):
 def version_string():
     """What ``--version`` prints: 29.4.0-mycompany-2024.1.1
 
-    Safe to call before the configuration is loaded, and without effect on
-    what is reported after: then the release file is looked for again, in the
-    directories of the configuration too.
+    Safe to call before the configuration is loaded. The release file is
+    looked for again once it is, in the directories of the configuration too.
     """
     try:
         return version.version_string_with_package()

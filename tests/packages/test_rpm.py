@@ -17,7 +17,6 @@ import pytest
 
 from patchqueue import release
 from patchqueue import rpm
-from patchqueue.fork import Fork
 
 RDO_NAMES = {
     'openstack-nova', 'openstack-nova-api', 'openstack-nova-common',
@@ -31,11 +30,6 @@ WITHOUT_VERSION = {'nova-api-wsgi', 'nova-metadata-wsgi', 'nova-rootwrap',
                    'nova-rootwrap-daemon'}
 
 SITE = 'usr/lib/python3.9/site-packages'
-
-
-@pytest.fixture(scope='session')
-def fork():
-    return Fork()
 
 
 @pytest.fixture(scope='session')

@@ -11,12 +11,6 @@ import pytest
 
 from patchqueue import build_backend
 from patchqueue import toml
-from patchqueue.fork import Fork
-
-
-@pytest.fixture(scope='session')
-def fork():
-    return Fork()
 
 
 @pytest.fixture(scope='session')

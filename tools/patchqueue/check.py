@@ -345,7 +345,6 @@ def check_prefixes(fork):
     with _scratch(fork) as scratch:
         folder = scratch / 'tree'
         upstream.unpack(fork.upstream.pinned, folder)
-        # Below a running Nova the version comes from the installed metadata.
         for feature in fork.features:
             files = fork.files_of(feature)
             tree.add_overlay(fork, folder, only=files)
