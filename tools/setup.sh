@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# usage: tools/setup.sh [tools|nova|packages]...
+# usage: tools/setup.sh [tools|nova|services|packages]...
 #
 # Set up what the other commands need; they call it themselves.
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
 #   nova      build/venv/nova, to run and test the tree with the pins of
 #             constraints.txt
+#   services  MariaDB's server and client, to test services on a database; no
+#             database is made or started
 #   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
 # System packages come through apt when that can be done (as root, or with
 # sudo that asks nothing); else it says what to install and stops.
@@ -98,6 +100,11 @@ setup_nova() {
     need_link
 }
 
+setup_services() {
+    # Not mariadb-server, which starts a database of the machine's own.
+    need_packages mariadb-server-core mariadb-client-core
+}
+
 setup_packages() {
     need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
@@ -109,7 +116,7 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|packages) "setup_$part" ;;
+        tools|nova|services|packages) "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac
 done

@@ -18,8 +18,12 @@ A feature keeps its rules in a module of its own in this package, with
 
 import itertools
 
+from nova.policies import flavor_rules
+
 # The modules that hold policies of the fork.
-_MODULES = ()
+_MODULES = (
+    flavor_rules,
+)
 
 
 def list_rules():

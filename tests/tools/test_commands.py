@@ -20,6 +20,22 @@ def test_help_says_how_to_call_it(name):
     assert len(done.stdout.splitlines()) >= 3
 
 
+@pytest.mark.parametrize('run', sorted(ROOT.glob('benchmarks/*/run')))
+def test_a_benchmark_says_how_to_call_it(run):
+    done = subprocess.run([run, '--help'], text=True, stdout=subprocess.PIPE,
+                          check=True)
+    assert done.stdout.startswith('usage: %s' % run.relative_to(ROOT))
+
+
+@pytest.mark.parametrize('name', ['', 'flavour_rules'])
+def test_bench_wants_one_of_the_benchmarks_that_are_there(name):
+    done = subprocess.run(['make', '-C', ROOT, 'bench', 'NAME=%s' % name],
+                          text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 2
+    assert 'there is: flavor_rules' in done.stdout
+
+
 def test_make_help_lists_every_target():
     done = subprocess.run(['make', '-C', ROOT, 'help'], text=True,
                           stdout=subprocess.PIPE, check=True)
@@ -72,7 +88,8 @@ def setup(bare, *parts):
 
 
 @pytest.mark.parametrize('part, package', [
-    ('tools', 'quilt'), ('nova', 'python3-dev'), ('packages', 'debhelper')])
+    ('tools', 'quilt'), ('nova', 'python3-dev'),
+    ('services', 'mariadb-server-core'), ('packages', 'debhelper')])
 def test_without_root_and_sudo_setup_says_what_to_install(bare, part,
                                                           package):
     done = setup(bare, part)

@@ -129,6 +129,11 @@ def suite_functional(fork, only=None):
                       only or ours(fork, 'functional'))
 
 
+def suite_services(fork, only=None):
+    """real services of the tree on a real MariaDB"""
+    return run_pytest(fork, 'tests/services')
+
+
 def suite_py39(fork, only=None):
     """our unit tests on Python 3.9, that of EL9"""
     # tools/test.sh sets it, to what tools/python39.sh made.
@@ -146,7 +151,8 @@ def suite_pep8(fork, only=None):
         ([fork.python, '-m', 'flake8', '--config', 'tox.ini',
           *[path for path in fork.overlay if path.endswith('.py')]],
          fork.tree),
-        ([sys.executable, '-m', 'flake8', 'tools', 'tests'], fork.root),
+        ([sys.executable, '-m', 'flake8', 'tools', 'tests', 'benchmarks'],
+         fork.root),
     )
     failed = sum(subprocess.run(command, cwd=folder).returncode != 0
                  for command, folder in runs)
@@ -174,6 +180,7 @@ SUITES = {
     'pep8': suite_pep8,
     'unit': suite_unit,
     'functional': suite_functional,
+    'services': suite_services,
     'py39': suite_py39,
     'queue': suite_queue,
     'packages': suite_packages,
