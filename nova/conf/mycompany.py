@@ -17,10 +17,12 @@ A feature keeps its options in a module of its own in this package, with
 ``_MODULES``. The sample configuration file needs no more than the module.
 """
 
+from nova.conf import business_spread
 from nova.conf import flavor_rules
 
 # The modules that hold options of the fork.
 _MODULES = (
+    business_spread,
     flavor_rules,
 )
 

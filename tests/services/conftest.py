@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / 'tools'))
 
 import cloud as cloud_module  # noqa: E402
 import mariadb  # noqa: E402
+from patchqueue import upstream  # noqa: E402
 from patchqueue.fork import Fork  # noqa: E402
 
 
@@ -59,6 +60,14 @@ def template(fork, server, tmp_path_factory):
     made.manage('db', 'sync')
     made.manage('cell_v2', 'create_cell', '--name', 'cell1')
     return 'template'
+
+
+@pytest.fixture(scope='session')
+def stock_tree(fork, tmp_path_factory):
+    """The pinned release of upstream, without anything of ours."""
+    folder = tmp_path_factory.mktemp('stock')
+    upstream.unpack(fork.upstream.pinned, folder)
+    return folder
 
 
 @pytest.fixture(scope='session')

@@ -7,7 +7,6 @@ import pytest
 
 from patchqueue import compare
 from patchqueue import suites
-from patchqueue import upstream
 from process import until
 
 # Upstream's last revision of the API database in this release.
@@ -137,13 +136,6 @@ class TestStoredRules:
 
     def test_ten_thousand_patterns_of_one_project_survive(self, listed):
         assert listed['many']['deny'] == MANY
-
-
-@pytest.fixture(scope='module')
-def stock_tree(fork, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('stock')
-    upstream.unpack(fork.upstream.pinned, folder)
-    return folder
 
 
 class TestStockNova:

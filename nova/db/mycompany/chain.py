@@ -40,6 +40,7 @@ import os
 
 from alembic import operations as alembic_operations
 from alembic.runtime import migration as alembic_migration
+from oslo_db import exception as db_exc
 from oslo_log import log as logging
 import sqlalchemy as sa
 
@@ -48,6 +49,7 @@ from nova.db.main import api as main_db_api
 # Imported for what it does: upstream's model of the API database then has our
 # tables, and its check that models and schema agree covers them.
 from nova.db.mycompany import models  # noqa: F401
+from nova.db.mycompany.revisions import business_tag
 from nova.db.mycompany.revisions import flavor_rules
 
 LOG = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ LOG = logging.getLogger(__name__)
 # In the order in which they are applied.
 REVISIONS = (
     flavor_rules,
+    business_tag,
 )
 
 
@@ -80,14 +83,27 @@ def upgrade(engine, config, version=None):
 
 
 def _apply(engine, revision):
-    with engine.begin() as connection:
-        missing = revision.missing(sa.inspect(connection))
+    fault, before = None, None
+    while True:
+        with engine.connect() as connection:
+            missing = revision.missing(sa.inspect(connection))
         if not missing:
             return
+        # What another sync has made since we looked fails here, and is there
+        # when we look again. A fault that leaves all as it was is another.
+        if missing == before:
+            raise fault
         LOG.info('Applying %(name)s of mycompany: %(missing)s',
                  {'name': _name(revision), 'missing': ', '.join(missing)})
-        context = alembic_migration.MigrationContext.configure(connection)
-        revision.upgrade(alembic_operations.Operations(context), missing)
+        try:
+            with engine.begin() as connection:
+                context = alembic_migration.MigrationContext.configure(
+                    connection)
+                revision.upgrade(
+                    alembic_operations.Operations(context), missing)
+            return
+        except (sa.exc.SQLAlchemyError, db_exc.DBError) as error:
+            fault, before = error, missing
 
 
 def status(database):

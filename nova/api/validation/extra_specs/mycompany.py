@@ -12,12 +12,20 @@
 
 """Validators for the extra specs that the fork's features read.
 
-Upstream loads this module by its entry point, as it does its own.
+Upstream loads this module by its entry point, as it does its own. A feature
+keeps its validators in a module of its own and is named here.
 """
 
-# Of type nova.api.validation.extra_specs.base.ExtraSpecValidator.
-EXTRA_SPEC_VALIDATORS = []
+import itertools
+
+from nova.api.validation.extra_specs import business_spread
+
+# The modules that hold validators of the fork.
+_MODULES = (
+    business_spread,
+)
 
 
 def register():
-    return EXTRA_SPEC_VALIDATORS
+    return list(itertools.chain.from_iterable(
+        module.EXTRA_SPEC_VALIDATORS for module in _MODULES))

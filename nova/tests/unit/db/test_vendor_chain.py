@@ -21,11 +21,13 @@ from nova.db.api import api as api_db_api
 from nova.db import migration
 from nova.db.mycompany import chain
 from nova.db.mycompany import models
+from nova.db.mycompany.revisions import business_tag
 from nova.db.mycompany.revisions import flavor_rules
 from nova import test
 from nova.tests import fixtures as nova_fixtures
 
 UPSTREAMS_HEAD = 'cdeec0c85668'
+UPSTREAMS_MAIN_HEAD = '13863f4e1612'
 
 
 class ChainTestCase(test.NoDBTestCase):
@@ -96,6 +98,65 @@ class SyncTestCase(ChainTestCase):
         self.assertEqual(set(), self._tables())
 
 
+class MainSyncTestCase(ChainTestCase):
+    """The column that the fork adds to upstream's tables."""
+
+    def _sync(self, **kwargs):
+        migration.db_sync(database='main', **kwargs)
+
+    def _missing(self):
+        return business_tag.missing(sa.inspect(self.engine))
+
+    def test_sync_brings_up_both_chains(self):
+        self._sync()
+        self.assertEqual([], self._missing())
+        self.assertEqual(UPSTREAMS_MAIN_HEAD, migration.db_version())
+
+    def test_sync_completes_what_a_killed_one_left(self):
+        pieces = ['instances.business_tag', 'shadow_instances.business_tag',
+                  business_tag.INDEX]
+        done = []
+        upgrade = business_tag.upgrade
+
+        def upgrade_and_die(operations, missing):
+            upgrade(operations, missing[:1])
+            done.append(missing[0])
+
+        with mock.patch.object(business_tag, 'upgrade', new=upgrade_and_die):
+            for piece in pieces:
+                self._sync()
+                self.assertEqual(piece, done[-1])
+        self.assertEqual([], self._missing())
+        self.assertEqual(pieces, done)
+
+    def test_sync_changes_nothing_when_all_is_there(self):
+        self._sync()
+        with mock.patch.object(
+                business_tag, 'upgrade', side_effect=AssertionError):
+            self._sync()
+
+    def test_two_syncs_at_once_both_succeed(self):
+        self._sync()
+        missing, looks = business_tag.missing, []
+
+        def look(inspector):
+            looks.append(inspector)
+            # The other one has made all of it since this one looked.
+            return (['instances.business_tag', business_tag.INDEX]
+                    if len(looks) == 1 else missing(inspector))
+
+        with mock.patch.object(business_tag, 'missing', new=look):
+            self._sync()
+        self.assertEqual([], self._missing())
+
+    def test_a_fault_that_is_no_race_is_not_hidden(self):
+        self._sync()
+        with mock.patch.object(
+                business_tag, 'missing', return_value=['nowhere.x']):
+            self.assertRaises(
+                sa.exc.OperationalError, self._sync)
+
+
 class RevisionsTestCase(test.NoDBTestCase):
 
     def test_tables_and_models_are_the_same(self):
@@ -117,15 +178,19 @@ class RevisionsTestCase(test.NoDBTestCase):
 class VersionTestCase(test.NoDBTestCase):
     USES_DB_SELF = True
 
-    def _version(self):
+    def _version(self, commands=manage.ApiDbCommands):
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            manage.ApiDbCommands().version()
+            commands().version()
         return out.getvalue().splitlines()
 
     def test_version_shows_upstreams_chain_and_then_ours(self):
         self.useFixture(nova_fixtures.Database(database='api'))
         self.assertEqual(
             [UPSTREAMS_HEAD, 'mycompany: flavor_rules'], self._version())
+        self.useFixture(nova_fixtures.Database(database='main'))
+        self.assertEqual(
+            [UPSTREAMS_MAIN_HEAD, 'mycompany: business_tag'],
+            self._version(manage.DbCommands))
 
     def test_version_shows_what_is_missing(self):
         self.useFixture(nova_fixtures.Database(database='api'))

@@ -1,0 +1,228 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Queries of business tags in a cell's database.
+
+Each is a fixed number of statements for a cell, however many hosts and servers
+it has.
+"""
+
+import collections
+
+import sqlalchemy as sa
+
+from nova.compute import task_states
+from nova.db.main import api as main_db_api
+from nova.db.main import models
+from nova.db.mycompany import business_tag
+
+# As upstream's migration_get_in_progress_by_host_and_node.
+_ENDED = ('confirmed', 'reverted', 'error', 'failed', 'completed',
+          'cancelled', 'done')
+
+# What the rows of count_by_node are.
+_OF_TAG, _OF_NONE, _LEFT_OUT = range(3)
+
+_RESIZING = (task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,
+             task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH)
+
+
+@main_db_api.pick_context_manager_reader
+def count_by_node(context, tag, leave_out=None):
+    """How many servers of a tag hold a slot on each node of a cell.
+
+    A server that moves holds one at its destination too, and one that may be
+    reverted at its source.
+
+    :param context: targeted at the cell
+    :param leave_out: uuid of a server that is not counted
+    :returns: the counts by (host, node), and how many servers on hosts nobody
+        has looked at yet (they are counted all the same)
+    """
+    counts = collections.Counter()
+    unfilled = 0
+    instance = models.Instance
+    rows = sa.select(instance.host, instance.node, sa.func.count()).where(
+        instance.deleted == 0, instance.host.isnot(None))
+    # One statement, each part of which is answered by an index alone. Asked
+    # for both tags with OR, a database may go through all servers.
+    of_tag, of_none, left_out = (
+        rows.add_columns(sa.literal(kind)).where(condition).group_by(
+            instance.host, instance.node)
+        for kind, condition in (
+            (_OF_TAG, instance.business_tag == tag),
+            (_OF_NONE, instance.business_tag.is_(None)),
+            (_LEFT_OUT, sa.and_(instance.uuid == leave_out,
+                                instance.business_tag == tag))))
+    for host, node, count, kind in context.session.execute(
+            sa.union_all(of_tag, of_none, left_out)):
+        if kind == _OF_NONE:
+            unfilled += count
+        else:
+            counts[host, node] += count if kind == _OF_TAG else -count
+    if unfilled:
+        _count_unfilled(context, tag, leave_out, counts)
+    _count_moving(context, tag, leave_out, counts)
+    return counts, unfilled
+
+
+def _count_unfilled(context, tag, leave_out, counts):
+    """Count the servers whose tag is only in their flavor as yet."""
+    instance, extra = models.Instance, models.InstanceExtra
+    for host, node, uuid, flavor in context.session.query(
+        instance.host, instance.node, instance.uuid, extra.flavor,
+    ).join(extra, extra.instance_uuid == instance.uuid).filter(
+        instance.deleted == 0,
+        instance.business_tag.is_(None),
+        instance.host.isnot(None),
+        extra.flavor.like('%business\\_tag%', escape='\\'),
+    ):
+        if uuid != leave_out and business_tag.of_flavor_info(flavor) == tag:
+            counts[host, node] += 1
+
+
+def _count_moving(context, tag, leave_out, counts):
+    """Count the second slots of the servers that move."""
+    instance, extra = models.Instance, models.InstanceExtra
+    migration = models.Migration
+    ends_of = (migration.source_compute, migration.source_node,
+               migration.dest_compute, migration.dest_node)
+    under_way = (migration.deleted == 0, migration.status.notin_(_ENDED))
+    for uuid, host, node, *ends in context.session.query(
+        instance.uuid, instance.host, instance.node, *ends_of,
+    ).join(migration, migration.instance_uuid == instance.uuid).filter(
+        instance.deleted == 0, instance.business_tag == tag, *under_way,
+    ):
+        if uuid == leave_out:
+            continue
+        for end in {tuple(ends[:2]), tuple(ends[2:])} - {(host, node)}:
+            if None not in end:
+                counts[end] += 1
+    # Those that get the tag by a resize that is under way. They are few, and
+    # found by their task first: with more to choose from, a database may go
+    # through all servers or all migrations instead.
+    resizing = [uuid for uuid, deleted, found in context.session.query(
+        instance.uuid, instance.deleted, instance.business_tag,
+    ).filter(instance.task_state.in_(_RESIZING))
+        if not deleted and found != tag and uuid != leave_out]
+    if not resizing:
+        return
+    for *end, flavor in context.session.query(
+        migration.dest_compute, migration.dest_node, extra.flavor,
+    ).join(extra, extra.instance_uuid == migration.instance_uuid).filter(
+        migration.instance_uuid.in_(resizing), *under_way,
+        extra.flavor.like('%business\\_tag%', escape='\\'),
+    ):
+        if None not in end and (
+                business_tag.of_flavor_info(flavor, 'new') == tag):
+            counts[tuple(end)] += 1
+
+
+@main_db_api.pick_context_manager_reader
+def count_unfilled(context):
+    """How many servers of a cell nobody has looked at yet."""
+    instance = models.Instance
+    return context.session.query(sa.func.count(instance.id)).filter(
+        instance.deleted == 0, instance.business_tag.is_(None)).scalar()
+
+
+def _flavors(context, *filters):
+    instance, extra = models.Instance, models.InstanceExtra
+    return context.session.query(
+        instance.id, instance.business_tag, extra.flavor,
+    ).outerjoin(extra, extra.instance_uuid == instance.uuid).filter(
+        *filters).order_by(instance.id)
+
+
+def _set(context, ids_by_tag):
+    instance = models.Instance
+    for tag, ids in ids_by_tag.items():
+        context.session.query(instance).filter(instance.id.in_(ids)).update({
+            instance.business_tag: tag,
+            instance.updated_at: instance.updated_at,
+        }, synchronize_session=False)
+
+
+@main_db_api.pick_context_manager_writer
+def fill(context, max_count):
+    """Fill in the tag of servers nobody has looked at yet.
+
+    :param max_count: of the servers to look at
+    :returns: how many were found and how many of them are done now, as
+        nova-manage db online_data_migrations wants it. Each call goes on
+        where the last one ended, whoever made it
+    """
+    instance = models.Instance
+    found = _flavors(
+        context, instance.deleted == 0, instance.business_tag.is_(None),
+    ).limit(max_count).all()
+    ids_by_tag = collections.defaultdict(list)
+    for id_, _tag, flavor in found:
+        # A server without a flavor is older than any tag.
+        ids_by_tag[business_tag.of_flavor_info(flavor) or ''].append(id_)
+    _set(context, ids_by_tag)
+    return len(found), len(found)
+
+
+@main_db_api.pick_context_manager_writer
+def repair(context, after, max_count, dry_run=False):
+    """Compare the tags of servers with their flavors, and set those that
+    differ.
+
+    :param after: id of the last server looked at, 0 to begin
+    :param max_count: of the servers to look at
+    :returns: the id of the last server looked at, None when there are no
+        more; and how many differed
+    """
+    instance = models.Instance
+    rows = _flavors(context, instance.deleted == 0,
+                    instance.id > after).limit(max_count).all()
+    ids_by_tag = collections.defaultdict(list)
+    for id_, tag, flavor in rows:
+        true = business_tag.of_flavor_info(flavor) or ''
+        if tag != true:
+            ids_by_tag[true].append(id_)
+    if not dry_run:
+        _set(context, ids_by_tag)
+    return (rows[-1][0] if rows else None,
+            sum(map(len, ids_by_tag.values())))
+
+
+@main_db_api.pick_context_manager_reader
+def crowded(context, floor):
+    """The nodes with more servers of one tag than a number.
+
+    :returns: rows of tag, host, node, count
+    """
+    instance = models.Instance
+    return [tuple(row) for row in context.session.query(
+        instance.business_tag, instance.host, instance.node, sa.func.count(),
+    ).filter(
+        instance.deleted == 0, instance.business_tag > '',
+        instance.host.isnot(None),
+    ).group_by(instance.business_tag, instance.host, instance.node).having(
+        sa.func.count() > floor)]
+
+
+@main_db_api.pick_context_manager_reader
+def flavors_on(context, tag, host, node):
+    """The servers of a tag on a node.
+
+    :returns: pairs of uuid and the JSON of the flavor
+    """
+    instance, extra = models.Instance, models.InstanceExtra
+    return [tuple(row) for row in context.session.query(
+        instance.uuid, extra.flavor,
+    ).outerjoin(extra, extra.instance_uuid == instance.uuid).filter(
+        instance.deleted == 0, instance.business_tag == tag,
+        instance.host == host, instance.node == node,
+    ).order_by(instance.id)]
