@@ -235,9 +235,12 @@ that cannot be told.""")
                 CONF.flavor_rules.use_database):
             _say(_('Note: neither [flavor_rules] rules_file nor use_database '
                    'is set in the configuration read here.'))
+        from_database = store.read()[1]
+        if from_database:
+            _warn_if_unused()
         known = rules.RuleSet(
             _from_file(path),
-            store.read()[1] if CONF.flavor_rules.use_database else [])
+            from_database if CONF.flavor_rules.use_database else [])
         answer = {}
         looked_at = list(known)
         if project:

@@ -31,7 +31,8 @@ Absolute path of a YAML file with flavor rules.
 nova-api refuses to start when the file cannot be read or is not valid. While
 it runs it looks for a change of the file when a request needs the rules, and
 not more often than ``refresh_interval``. An edit that is not valid is logged
-once as an ERROR, and the last good rules stay in force until it is mended.
+once as an ERROR by each worker, and the last good rules that the worker has
+read stay in force until it is mended. Workers may differ until then.
 
 Write a new version beside the file and rename it into place, so that it is
 never read half written. ``nova-manage flavor_rules check --file`` tells
@@ -105,7 +106,8 @@ used while the database cannot be read.
 
 When they are older, no server is created or resized: users are answered with
 503 until the database can be read again. A worker that has never read them
-answers with 503 from the start.
+answers with 503 from the start. That the database cannot be read is found out
+when ``refresh_interval`` is over, so no rules are used for less than that.
 
 Possible values:
 

@@ -25,12 +25,15 @@ flavor_rules_policies = [
         name=CREATE_ANY_FLAVOR,
         check_str=base.RULE_NOBODY,
         description="""Create a server with a flavor that the flavor rules do
-not allow its project. Nobody may, unless the policy file says so.
+not allow its project, and see all flavors when ``[flavor_rules]
+hide_from_listing`` is set. Nobody may, unless the policy file says so.
 
-This has an effect only when ``[flavor_rules]`` is configured. Every use is
-logged.""",
+This has an effect only when ``[flavor_rules]`` is configured. Every server
+created by it is logged.""",
         operations=[
             {'method': 'POST', 'path': '/servers'},
+            {'method': 'GET', 'path': '/flavors'},
+            {'method': 'GET', 'path': '/flavors/detail'},
         ],
         scope_types=['project']),
     policy.DocumentedRuleDefault(

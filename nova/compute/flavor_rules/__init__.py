@@ -100,10 +100,10 @@ def _lookup(project_id, flavorid, **kwargs):
     try:
         return flavors.get_flavor_by_flavor_id(flavorid=flavorid, **kwargs)
     except store.FAULTS as error:
-        LOG.error('Flavor %(flavorid)r cannot be looked up, so project '
-                  '%(project)s may not use it now: %(error)s',
-                  {'flavorid': flavorid, 'project': project_id,
-                   'error': error})
+        LOG.warning('Flavor %(flavorid)r cannot be looked up, so project '
+                    '%(project)s may not use it now: %(error)s',
+                    {'flavorid': flavorid, 'project': project_id,
+                     'error': str(error).partition('\n')[0]})
         raise FlavorRulesUnavailable(project_id=project_id)
 
 
@@ -127,10 +127,11 @@ def _check(context, known_rules, flavor, project_id, action, exempting):
          'project': project_id, 'user': context.user_id, 'name': flavor.name,
          'flavorid': flavor.flavorid, 'decision': decision})
     if not exempt:
-        # A private flavor's name is not for everyone who guesses its id.
+        # A name that the user cannot see is not for who guesses its id.
+        hidden = not flavor.is_public or flavor.disabled
         raise FlavorNotAllowed(
             project_id=project_id, flavor=flavor.flavorid if
-            not flavor.is_public or flavor.name == flavor.flavorid
+            hidden or flavor.name == flavor.flavorid
             else '%s (%s)' % (flavor.name, flavor.flavorid))
 
 
@@ -188,11 +189,20 @@ def get_listed_flavors(context, limit=None, marker=None, **kwargs):
         return objects.FlavorList.get_all(
             context, limit=limit, marker=marker, **kwargs)
     known_rules = _rules(context.project_id)
+    # Not pages of the caller's size: one by one would be a query for each
+    # flavor that is hidden.
+    size = None if limit is None else max(limit, CONF.api.max_limit)
     shown = None
     while True:
-        page = objects.FlavorList.get_all(
-            context, limit=limit, marker=marker, **kwargs)
-        ended = limit is None or len(page) < limit
+        try:
+            page = objects.FlavorList.get_all(
+                context, limit=size, marker=marker, **kwargs)
+        except exception.MarkerNotFound:
+            if shown is None:
+                raise
+            # Ours has been deleted meanwhile; the caller may ask again.
+            return shown
+        ended = size is None or len(page) < size
         if page.objects:
             marker = page.objects[-1].flavorid
         page.objects = [

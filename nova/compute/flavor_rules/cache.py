@@ -43,6 +43,10 @@ LOG = logging.getLogger(__name__)
 # database is back.
 _GIVE_UP_AFTER = 4
 
+# As many of those may hang at once, so that a hung database does not use up
+# the worker's connections.
+_MOST_GIVEN_UP = 3
+
 # With no rules at hand, how long a failure stands for those that follow
 # before the database is asked again, in seconds.
 _RETRY_AFTER = 1
@@ -60,13 +64,15 @@ class _Question:
         self.answered = threading.Event()
         self.token = token
         self.entries = None
-        self.error = None
+        # Whatever ends the thread, only an answer is an answer.
+        self.error: ty.Optional[Exception] = RuntimeError('no answer')
         threading.Thread(
             target=self._ask, name='flavor-rules', daemon=True).start()
 
     def _ask(self):
         try:
             self.token, self.entries = store.read(self.token)
+            self.error = None
         except Exception as error:
             self.error = error
         finally:
@@ -82,6 +88,8 @@ class _Database:
         # When what we know was true for certain; None for never.
         self._read_at: ty.Optional[float] = None
         self._question: ty.Optional[_Question] = None
+        # Those given up, which hold a connection until it is known to be dead.
+        self._given_up: ty.List[_Question] = []
         self._failed_at: ty.Optional[float] = None
         self._error: ty.Optional[str] = None
         self._lock = threading.Lock()
@@ -98,7 +106,15 @@ class _Database:
         """
         if self._age() < CONF.flavor_rules.refresh_interval:
             return
+        came = time.monotonic()
         question = self._ask()
+        if question is not None and question.asked < came and (
+                question.answered.is_set()):
+            # An answer that nobody waited for any more: it may be too old.
+            self._take(question)
+            question = (
+                self._ask() if self._age() >=
+                CONF.flavor_rules.refresh_interval else None)
         if question is not None:
             left = (question.asked + CONF.flavor_rules.database_timeout -
                     time.monotonic())
@@ -125,9 +141,14 @@ class _Database:
             now = time.monotonic()
             question = self._question
             if question is not None:
+                self._given_up = [
+                    one for one in self._given_up
+                    if not one.answered.is_set()]
                 if (now - question.asked <
-                        _GIVE_UP_AFTER * CONF.flavor_rules.database_timeout):
+                        _GIVE_UP_AFTER * CONF.flavor_rules.database_timeout or
+                        len(self._given_up) >= _MOST_GIVEN_UP):
                     return question
+                self._given_up.append(question)
             elif self._failed_at is not None:
                 usable = self._age() <= CONF.flavor_rules.database_max_age
                 pause = max(_RETRY_AFTER, (
@@ -182,6 +203,7 @@ class _File:
         self._is_loaded = False
         self._seen: ty.Any = None
         self._looked_at: ty.Optional[float] = None
+        self._lock = threading.Lock()
 
     @staticmethod
     def _identity(path):
@@ -209,39 +231,43 @@ class _File:
 
         :raises RulesUnavailable: it could not be read even once
         """
-        if (self._looked_at is not None and
-                time.monotonic() - self._looked_at <
-                CONF.flavor_rules.refresh_interval):
-            changed = False
-        else:
-            changed = self._has_changed()
-        if changed:
+        # Who comes while another reads goes by what is there, if anything is.
+        if self._lock.acquire(blocking=not self._is_loaded):
             try:
-                self.load()
-                LOG.info('Read %(count)d entries of flavor rules from '
-                         '%(path)s', {'count': len(self.entries),
-                                      'path': CONF.flavor_rules.rules_file})
-            except (rules_file.InvalidRulesFile, OSError) as error:
-                self._complain(error)
+                self._look()
+            finally:
+                self._lock.release()
         if not self._is_loaded:
             raise RulesUnavailable(
                 'no flavor rules could be read from %s' %
                 CONF.flavor_rules.rules_file)
 
-    def _has_changed(self):
+    def _look(self):
+        if (self._looked_at is not None and
+                time.monotonic() - self._looked_at <
+                CONF.flavor_rules.refresh_interval):
+            return
         self._looked_at = time.monotonic()
+        seen = self._seen
         try:
-            return self._identity(CONF.flavor_rules.rules_file) != self._seen
+            if self._identity(CONF.flavor_rules.rules_file) == seen:
+                return
+            self.load()
+            LOG.info('Read %(count)d entries of flavor rules from %(path)s',
+                     {'count': len(self.entries),
+                      'path': CONF.flavor_rules.rules_file})
+        except rules_file.InvalidRulesFile as error:
+            self._complain(error)
         except OSError as error:
-            if self._seen != error.errno:
-                self._seen = error.errno
+            # It may pass without a change of the file: look again.
+            self._seen = error.errno
+            if self._seen != seen:
                 self._complain(error)
-            return False
 
     @staticmethod
     def _complain(error):
         LOG.error('The flavor rules in %(path)s cannot be used; the last good '
-                  'ones stay in force: %(error)s',
+                  'ones that this worker has read stay in force: %(error)s',
                   {'path': CONF.flavor_rules.rules_file, 'error': error})
 
 

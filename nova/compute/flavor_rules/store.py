@@ -54,9 +54,10 @@ def _decode(row) -> rules.Entry:
     try:
         lists = [None if text is None else jsonutils.loads(text)
                  for text in (row.allow, row.deny)]
-        for value in lists:
-            if value is not None and not isinstance(value, list):
-                raise ValueError('%r is not a list' % value)
+        for text, value in zip((row.allow, row.deny), lists):
+            # NULL is no list; a null in it would be one that is left out.
+            if text is not None and not isinstance(value, list):
+                raise ValueError('%r is not a list' % text)
         return rules.Entry(row.project_id, lists[0], lists[1] or ())
     except ValueError as error:
         raise InvalidStoredRule(

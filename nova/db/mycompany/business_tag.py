@@ -33,15 +33,9 @@ INDEX = 'instances_business_tag_deleted_host_node_uuid_idx'
 INDEX_COLUMNS = (COLUMN, 'deleted', 'host', 'node', 'uuid')
 
 
-def type_():
-    """Compared to the letter, also on MySQL, whose tables ignore case."""
-    return sa.String(255).with_variant(
-        sa.String(255, collation='utf8_bin'), 'mysql')
-
-
 # Upstream's model is completed here rather than in its file. The index serves
 # the grouped count, and finding the rows that are left to be filled in.
-models.Instance.business_tag = sa.Column(COLUMN, type_())
+models.Instance.business_tag = sa.Column(COLUMN, sa.String(255))
 sa.Index(INDEX, *(getattr(models.Instance, name) for name in INDEX_COLUMNS))
 
 

@@ -431,6 +431,12 @@ class ListingTestCase(_RulesMixin, test.TestCase):
             self.assertEqual(['id2', 'id3', 'id7'], sum(found, []))
             self.assertTrue(all(len(page) == size for page in found[:-1]))
 
+    def test_pages_of_the_api_itself_are_gone_through(self):
+        self.flags(max_limit=3, group='api')
+        self._hide()
+        self.assertEqual(['id2', 'id3', 'id7'], self._ids())
+        self.assertEqual(['id7'], self._ids('/flavors?limit=1&marker=id3'))
+
     def test_order_and_filters_hold_among_the_shown(self):
         self._hide()
         self.assertEqual(

@@ -44,7 +44,7 @@ def upgrade(operations, missing):
                 INDEX, 'instances',
                 [COLUMN, 'deleted', 'host', 'node', 'uuid'])
         else:
-            # Compared to the letter, also on MySQL.
+            # Compared to the letter, also on MySQL, whose tables ignore case.
             operations.add_column(
                 piece.partition('.')[0],
                 sa.Column(COLUMN, sa.String(255).with_variant(

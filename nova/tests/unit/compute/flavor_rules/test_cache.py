@@ -141,6 +141,30 @@ class FileTestCase(CacheTestCase):
     def test_a_file_that_could_never_be_read_lets_nothing_through(self):
         self.assertRaises(cache.RulesUnavailable, self.cache.get)
 
+    def test_a_fault_that_passes_does_not_lose_the_edit(self):
+        self._deny('m1')
+        self.cache.load_file()
+        self._deny('m2')
+        self.clock.now += 5
+        with self.assertLogs('nova.compute.flavor_rules.cache',
+                             'ERROR') as logs, mock.patch.object(
+                rules_file, 'read', side_effect=OSError(24, 'too many')):
+            for _ in range(3):
+                self.clock.now += 5
+                self.assertFalse(self._allowed('m1'))
+        self.assertEqual(1, len(logs.output))
+        self.clock.now += 5
+        self.assertFalse(self._allowed('m2'))
+
+    def test_who_comes_while_another_reads_goes_by_what_is_there(self):
+        self._deny('m1')
+        self.cache.load_file()
+        self._deny('m2')
+        self.clock.now += 5
+        with self.cache._file._lock:
+            self.assertFalse(self._allowed('m1'))
+        self.assertFalse(self._allowed('m2'))
+
     def test_loading_says_what_is_wrong(self):
         self.assertRaises(FileNotFoundError, self.cache.load_file)
         self._write('version: 9')
@@ -255,6 +279,11 @@ class DatabaseTestCase(CacheTestCase):
         error = self.assertRaises(cache.RulesUnavailable, self.cache.get)
         self.assertIn('no database', str(error))
 
+    def test_a_question_that_is_cut_off_is_no_answer(self):
+        # GreenletExit and eventlet's Timeout are no Exceptions.
+        self.fault = SystemExit()
+        self.assertRaises(cache.RulesUnavailable, self.cache.get)
+
     def test_no_rules_are_kept_with_an_age_of_nothing(self):
         self.flags(database_max_age=0, group='flavor_rules')
         self._allowed()
@@ -316,13 +345,35 @@ class HungDatabaseTestCase(CacheTestCase):
         self.clock.now += 61
         self.assertRaises(cache.RulesUnavailable, self.cache.get)
 
-    def test_a_late_answer_is_taken(self):
+    def test_a_late_answer_is_taken_if_it_is_not_too_old(self):
         self.hung = True
         self.assertRaises(cache.RulesUnavailable, self.cache.get)
         self.release.set()
         self._wait_for_threads()
+        self.clock.now += 0.2
         self.assertFalse(self._allowed())
         self.assertEqual(1, self.asked)
+
+    def test_after_an_answer_too_late_it_is_asked_again(self):
+        self.flags(refresh_interval=0.1, group='flavor_rules')
+        self.hung = True
+        self.assertRaises(cache.RulesUnavailable, self.cache.get)
+        self.release.set()
+        self._wait_for_threads()
+        self.clock.now += 0.2
+        self.assertFalse(self._allowed())
+        self.assertEqual(2, self.asked)
+
+    def test_only_so_many_questions_are_given_up(self):
+        self.hung = True
+        for _ in range(10):
+            self.assertRaises(cache.RulesUnavailable, self.cache.get)
+            self.clock.now += 0.5
+        self.assertEqual(1 + cache._MOST_GIVEN_UP, self.asked)
+        self.release.set()
+        self._wait_for_threads()
+        self.hung = False
+        self.assertFalse(self._allowed())
 
     def test_a_question_without_an_answer_is_given_up_for_a_new_one(self):
         self.hung = True

@@ -33,7 +33,7 @@ class EnforcementTestCase(test.NoDBTestCase):
         super().setUp()
         self.context = nova_context.RequestContext('user', PROJECT)
         self.flavor = objects.Flavor(
-            name='m1', flavorid='id', is_public=True)
+            name='m1', flavorid='id', is_public=True, disabled=False)
         self.known = rules.RuleSet([rules.Entry(PROJECT, deny=('m1',))])
         self.get_rules = self._patch(
             flavor_rules._CACHE, 'get', return_value=self.known)

@@ -121,7 +121,8 @@ class StoreTestCase(test.TestCase):
         for values in (
             {'deny': '["m1"'}, {'deny': '{}'}, {'deny': '"m1"'},
             {'deny': '[1]'}, {'deny': '["[z-a]"]'}, {'allow': 'm1'},
-            {'allow': '[null]'}, {'deny': '[""]'},
+            {'allow': '[null]'}, {'deny': '[""]'}, {'allow': 'null'},
+            {'deny': 'null'},
         ):
             store.save(self.entries)
             self._edit_by_hand(**values)
