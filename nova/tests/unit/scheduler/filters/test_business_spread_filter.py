@@ -21,6 +21,7 @@ from nova import exception
 from nova import objects
 from nova.scheduler.filters import business_spread_filter
 from nova.scheduler import host_manager
+from nova.scheduler import manager
 from nova import test
 
 
@@ -94,6 +95,17 @@ class BusinessSpreadFilterTestCase(test.NoDBTestCase):
         hosts = self._hosts('a', 'b')
         self.assertEqual(['a', 'b'], self._pass(hosts, spec_obj))
         business_spread_filter.count_pick(spec_obj, hosts[0])
+        self.assertEqual(['b'], self._pass(hosts, spec_obj))
+
+    def test_the_scheduler_counts_what_it_picks(self):
+        spec_obj = self._spec(business_tag='web', business_max_per_host='1')
+        spec_obj.instance_group = None
+        hosts = self._hosts('a', 'b')
+        self._pass(hosts, spec_obj)
+        with mock.patch.object(host_manager.HostState,
+                               'consume_from_request'):
+            manager.SchedulerManager._consume_selected_host(
+                hosts[0], spec_obj)
         self.assertEqual(['b'], self._pass(hosts, spec_obj))
 
     def test_a_pick_of_an_untagged_server_is_nothing(self):
