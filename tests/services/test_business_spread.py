@@ -355,6 +355,9 @@ class TestCounting:
         large.server.run(
             'UPDATE instances SET business_tag = '
             'IF(id % 100 = 0, CONCAT("tag", id % 1000), ""); '
+            # InnoDB's estimates count what the UPDATE has left behind in the
+            # index until the purge has come by, whenever that is.
+            'ALTER TABLE instances FORCE, ALGORITHM=COPY; '
             'ANALYZE TABLE instances', large.cell)
         (rows,) = large.call(['explain_count', 'tag100'])
         # One part each for the tag and for what is not filled in, answered by
