@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 
 import pytest
@@ -16,6 +17,7 @@ from cell import PIECES
 from patchqueue import compare
 from patchqueue import suites
 from patchqueue import upstream
+from process import free_port
 from process import until
 
 # Upstream's last revisions of both databases in this release.
@@ -369,6 +371,50 @@ class TestCounting:
             assert int(row['rows']) < MANY / 100, rows
         assert {row['key'] for row in rows} <= {
             INDEX, 'uniq_instances0uuid', None}, rows
+
+
+class TestUnansweringCells:
+    """Cells whose database is there no more, or never answers."""
+
+    LIMIT = {'business_tag': 'web', 'business_max_per_host': '1'}
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _listening():
+        """The port of a server that takes connections and says nothing."""
+        with socket.create_server(('127.0.0.1', 0)) as silent:
+            yield silent.getsockname()[1]
+
+    def _choose(self, cell, port, timeout=2, **options):
+        cell.configure('controller', business_spread={
+            'count_timeout': timeout, **options})
+        elsewhere = 'mysql+pymysql://root@127.0.0.1:%d/nova' % port
+        cells = {'free': cell.server.url(cell.cell), 'unknown': elsewhere}
+        ((passing, seconds),) = cell.call(['choose', cells, self.LIMIT])
+        assert seconds < 2 * timeout + 5
+        return passing
+
+    @pytest.fixture(scope='class')
+    @classmethod
+    def cell(cls, make_cell):
+        return make_cell()
+
+    def test_the_hosts_of_a_dead_one_are_left_out(self, cell):
+        assert self._choose(cell, free_port()) == ['free']
+
+    def test_the_hosts_of_a_hanging_one_are_left_out_in_time(self, cell):
+        with self._listening() as port:
+            assert self._choose(cell, port) == ['free']
+
+    def test_its_hosts_can_be_used_all_the_same(self, cell):
+        with self._listening() as port:
+            assert self._choose(cell, port, unanswering_cells='pass') == [
+                'free', 'unknown']
+
+    def test_the_others_are_counted_nevertheless(self, cell):
+        cell.call(['create', 'a', self.LIMIT, 'free'])
+        with self._listening() as port:
+            assert self._choose(cell, port) == []
 
 
 class TestNovasTests:
