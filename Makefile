@@ -1,8 +1,8 @@
 # An index of the commands. Each is a script in tools/, which has --help.
 
 .DEFAULT_GOAL := help
-.PHONY: help tree series check test test-upstream test-packages bench packages \
-    deb rpm wheel release clean
+.PHONY: help tree series check test test-upstream test-packages bench cloud \
+    cloud-stop packages deb rpm wheel release clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,6 +30,12 @@ test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 
 bench:          ## the figures of a benchmark: make bench NAME=flavor_rules
 	@tools/bench.sh $(NAME)
+
+cloud:          ## start the embedded cloud, to try the fork
+	@tools/cloud.sh start
+
+cloud-stop:     ## end it
+	@tools/cloud.sh stop
 
 deb:            ## build the DEB packages
 	@tools/build-deb.sh

@@ -7,13 +7,14 @@
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
 #   services    nova-api and nova-manage on a MariaDB
+#   cloud       stories on the embedded cloud
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
 #   packages    build the packages, install them and run them
 # TEST is the dotted name of a test, a class or a module of nova.tests: only
 # those run, in their suite or the ones named.
 source "$(dirname "$0")/lib.sh"
-[ $# -gt 0 ] || set -- tools pep8 unit functional services py39 queue packages
+[ $# -gt 0 ] || set -- tools pep8 unit functional services cloud py39 queue packages
 "$TOOLS/tree.sh" >/dev/null
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do

@@ -134,6 +134,11 @@ def suite_services(fork, only=None):
     return run_pytest(fork, 'tests/services')
 
 
+def suite_cloud(fork, only=None):
+    """stories on the embedded cloud, with the openstack client"""
+    return run_pytest(fork, 'tests/cloud')
+
+
 def suite_py39(fork, only=None):
     """our unit tests on Python 3.9, that of EL9"""
     # tools/test.sh sets it, to what tools/python39.sh made.
@@ -151,7 +156,8 @@ def suite_pep8(fork, only=None):
         ([fork.python, '-m', 'flake8', '--config', 'tox.ini',
           *[path for path in fork.overlay if path.endswith('.py')]],
          fork.tree),
-        ([sys.executable, '-m', 'flake8', 'tools', 'tests', 'benchmarks'],
+        ([sys.executable, '-m', 'flake8', 'tools', 'tests', 'benchmarks',
+          'devcloud'],
          fork.root),
     )
     failed = sum(subprocess.run(command, cwd=folder).returncode != 0
@@ -181,6 +187,7 @@ SUITES = {
     'unit': suite_unit,
     'functional': suite_functional,
     'services': suite_services,
+    'cloud': suite_cloud,
     'py39': suite_py39,
     'queue': suite_queue,
     'packages': suite_packages,

@@ -1,0 +1,64 @@
+"""What users of the cloud see of each feature."""
+
+import urllib.error
+import urllib.request
+
+import pytest
+
+from client import Refused
+
+
+def test_a_server_boots_is_resized_moved_and_deleted(cloud, server):
+    name = server('small')
+    host = cloud.host(name)
+    cloud.openstack('server', 'resize', '--flavor', 'large', '--wait', name)
+    cloud.openstack('server', 'resize', 'confirm', name)
+    assert cloud.show(name)['flavor']['name'] == 'large'
+    # No host may take its own server again.
+    assert cloud.host(name) != host
+
+
+def test_servers_of_a_business_are_spread_until_no_host_is_left(
+        cloud, server):
+    hosts = {cloud.host(server('web')) for _ in range(3)}
+    assert hosts == {'host1', 'host2', 'host3'}
+    with pytest.raises(Refused, match='Error creating server'):
+        server('web')
+    failed, = cloud.openstack(
+        'server', 'list', '--status', 'ERROR', parse=True)
+    assert 'No valid host' in cloud.show(failed['ID'])['fault']['message']
+    cloud.openstack('server', 'delete', '--wait', failed['ID'])
+
+
+def test_a_project_is_refused_a_flavor_at_create_and_at_resize(
+        cloud, server):
+    # The administrator's project has no rule.
+    with pytest.raises(Refused, match='FlavorNotAllowed.*HTTP 403'):
+        cloud.create('gold', user='devcloud-demo')
+    name = cloud.create('small', user='devcloud-demo')
+    with pytest.raises(Refused, match='FlavorNotAllowed.*HTTP 403'):
+        cloud.openstack('server', 'resize', '--flavor', 'gold', name,
+                        user='devcloud-demo')
+    assert cloud.openstack('server', 'show', name, parse=True,
+                           user='devcloud-demo')['flavor']['name'] == 'small'
+    cloud.openstack('server', 'delete', '--wait', name, user='devcloud-demo')
+    server('gold')
+
+
+class TestControl:
+
+    def test_a_second_start_says_that_it_runs_already(self, cloud):
+        text = cloud.control('start')
+        assert 'runs already' in text
+        assert str(cloud.folder / 'clouds.yaml') in text
+
+    def test_nobody_gets_in_without_a_token(self, cloud):
+        url, = {endpoint['URL'] for endpoint in self._endpoints(cloud)
+                if endpoint['Type'] == 'compute'}
+        with pytest.raises(urllib.error.HTTPError, match='401'):
+            urllib.request.urlopen(url + '/servers', timeout=30)
+
+    @staticmethod
+    def _endpoints(cloud):
+        return [{'Type': item['Type'], 'URL': item['Endpoints'][0]['url']}
+                for item in cloud.openstack('catalog', 'list', parse=True)]
