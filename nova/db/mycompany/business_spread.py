@@ -37,7 +37,7 @@ _RESIZING = (task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,
 
 
 @main_db_api.pick_context_manager_reader
-def count_by_node(context, tag, leave_out=None):
+def count_by_node(context, tag, leave_out=None, at_least=1):
     """How many servers of a tag hold a slot on each node of a cell.
 
     A server that moves holds one at its destination too, and one that may be
@@ -45,38 +45,59 @@ def count_by_node(context, tag, leave_out=None):
 
     :param context: targeted at the cell
     :param leave_out: uuid of a server that is not counted
-    :returns: the counts by (host, node), and how many servers on hosts nobody
-        has looked at yet (they are counted all the same)
+    :param at_least: nodes that hold fewer need not be told. In a large cloud
+        nearly all do, and to fetch each of them would take most of the time
+    :returns: the counts by (host, node), which are too low for the nodes that
+        need not be told; and how many servers on hosts nobody has looked at
+        yet (they are counted all the same)
     """
-    counts = collections.Counter()
-    unfilled = 0
-    instance = models.Instance
-    rows = sa.select(instance.host, instance.node, sa.func.count()).where(
-        instance.deleted == 0, instance.host.isnot(None))
-    # One statement, each part of which is answered by an index alone. Asked
-    # for both tags with OR, a database may go through all servers.
-    of_tag, of_none, left_out = (
-        rows.add_columns(sa.literal(kind)).where(condition).group_by(
-            instance.host, instance.node)
-        for kind, condition in (
-            (_OF_TAG, instance.business_tag == tag),
-            (_OF_NONE, instance.business_tag.is_(None)),
-            (_LEFT_OUT, sa.and_(instance.uuid == leave_out,
-                                instance.business_tag == tag))))
-    for host, node, count, kind in context.session.execute(
-            sa.union_all(of_tag, of_none, left_out)):
-        if kind == _OF_NONE:
-            unfilled += count
-        else:
-            counts[host, node] += count if kind == _OF_TAG else -count
+    counts = _count_moving(context, tag, leave_out)
+    # What the moves add to a node may make it one to be told.
+    at_least -= max(counts.values(), default=0)
+    settled, unfilled = _count_settled(context, tag, leave_out, at_least)
     if unfilled:
-        _count_unfilled(context, tag, leave_out, counts)
-    _count_moving(context, tag, leave_out, counts)
+        if at_least > 1:
+            # And so may they; but that is so until they are filled in only.
+            settled, unfilled = _count_settled(context, tag, leave_out, 1)
+        counts.update(_count_unfilled(context, tag, leave_out))
+    counts.update(settled)
     return counts, unfilled
 
 
-def _count_unfilled(context, tag, leave_out, counts):
+def _count_settled(context, tag, leave_out, at_least):
+    """Count the servers by the column alone.
+
+    :returns: as count_by_node
+    """
+    instance = models.Instance
+    placed = instance.deleted == 0, instance.host.isnot(None)
+    by_node = instance.host, instance.node
+    # One statement, each part of which is answered by an index alone. Asked
+    # for both tags with OR, a database may go through all servers.
+    of_tag = sa.select(
+        *by_node, sa.func.count(), sa.literal(_OF_TAG),
+    ).where(instance.business_tag == tag, *placed).group_by(*by_node)
+    if at_least > 1:
+        of_tag = of_tag.having(sa.func.count() >= at_least)
+    of_none = sa.select(
+        sa.null(), sa.null(), sa.func.count(), sa.literal(_OF_NONE),
+    ).where(instance.business_tag.is_(None), *placed)
+    left_out = sa.select(
+        *by_node, sa.literal(1), sa.literal(_LEFT_OUT),
+    ).where(instance.uuid == leave_out, instance.business_tag == tag, *placed)
+    counts, unfilled = collections.Counter(), 0
+    for host, node, count, kind in context.session.execute(
+            sa.union_all(of_tag, of_none, left_out)):
+        if kind == _OF_NONE:
+            unfilled = count
+        else:
+            counts[host, node] += count if kind == _OF_TAG else -count
+    return counts, unfilled
+
+
+def _count_unfilled(context, tag, leave_out):
     """Count the servers whose tag is only in their flavor as yet."""
+    counts = collections.Counter()
     instance, extra = models.Instance, models.InstanceExtra
     for host, node, uuid, flavor in context.session.query(
         instance.host, instance.node, instance.uuid, extra.flavor,
@@ -88,10 +109,12 @@ def _count_unfilled(context, tag, leave_out, counts):
     ):
         if uuid != leave_out and business_tag.of_flavor_info(flavor) == tag:
             counts[host, node] += 1
+    return counts
 
 
-def _count_moving(context, tag, leave_out, counts):
+def _count_moving(context, tag, leave_out):
     """Count the second slots of the servers that move."""
+    counts = collections.Counter()
     instance, extra = models.Instance, models.InstanceExtra
     migration = models.Migration
     ends_of = (migration.source_compute, migration.source_node,
@@ -115,7 +138,7 @@ def _count_moving(context, tag, leave_out, counts):
     ).filter(instance.task_state.in_(_RESIZING))
         if not deleted and found != tag and uuid != leave_out]
     if not resizing:
-        return
+        return counts
     for *end, flavor in context.session.query(
         migration.dest_compute, migration.dest_node, extra.flavor,
     ).join(extra, extra.instance_uuid == migration.instance_uuid).filter(
@@ -125,6 +148,7 @@ def _count_moving(context, tag, leave_out, counts):
         if None not in end and (
                 business_tag.of_flavor_info(flavor, 'new') == tag):
             counts[tuple(end)] += 1
+    return counts
 
 
 @main_db_api.pick_context_manager_reader

@@ -34,9 +34,13 @@ _KNOWN = '_business_spread'
 class _Request:
     """What is known of a tag, for one request."""
 
-    def __init__(self, spread, server_uuid):
+    def __init__(self, spread, spec_obj):
         self.spread = spread
-        self.server_uuid = server_uuid
+        self.server_uuid = spec_obj.instance_uuid
+        # A node that holds fewer has room for all servers of the request. A
+        # spec that is older than the field does not say how many they are.
+        self.matters = spread.limit - spec_obj.num_instances + 1 if (
+            'num_instances' in spec_obj) else 1
         self.counts = collections.Counter()
         self.unanswering = set()
         # Servers of this request that have got a host, which are in no
@@ -99,7 +103,7 @@ class BusinessSpreadFilter(filters.BaseHostFilter):
     def _request(self, spec_obj, spread, hosts):
         request = getattr(spec_obj, _KNOWN, None)
         if request is None or request.spread != spread:
-            request = _Request(spread, spec_obj.instance_uuid)
+            request = _Request(spread, spec_obj)
             setattr(spec_obj, _KNOWN, request)
         cells = {host.cell_uuid for host in hosts} - request.asked
         if cells:
@@ -112,7 +116,7 @@ class BusinessSpreadFilter(filters.BaseHostFilter):
         answers = nova_context.scatter_gather_cells(
             nova_context.get_admin_context(), _mappings(cell_uuids),
             CONF.business_spread.count_timeout, queries.count_by_node,
-            request.spread.tag, request.server_uuid)
+            request.spread.tag, request.server_uuid, request.matters)
         for cell_uuid in cell_uuids:
             answer = answers.get(
                 cell_uuid, nova_context.did_not_respond_sentinel)

@@ -394,7 +394,7 @@ class RaceTestCase(_SpreadTestCase):
         stale = {}
         count_by_node = queries.count_by_node
 
-        def count_once(context, tag, leave_out=None):
+        def count_once(context, tag, *args):
             if context.cell_uuid not in stale:
                 stale[context.cell_uuid] = count_by_node(context, tag)
             counts, unfilled = stale[context.cell_uuid]

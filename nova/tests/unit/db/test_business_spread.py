@@ -96,9 +96,10 @@ class QueriesTestCase(test.TestCase):
         return db.instance_get_by_uuid(
             self.context, getattr(uuids, name)).business_tag
 
-    def _count(self, tag='web', leave_out=None):
+    def _count(self, tag='web', leave_out=None, at_least=1):
         counts, unfilled = queries.count_by_node(
-            self.context, tag, leave_out and getattr(uuids, leave_out))
+            self.context, tag, leave_out and getattr(uuids, leave_out),
+            at_least)
         return {host: count for (host, _node), count in counts.items()
                 if count}, unfilled
 
@@ -168,6 +169,25 @@ class QueriesTestCase(test.TestCase):
         self.assertEqual(({'host1': 1, 'host2': 1}, 3), self._count())
         self.assertEqual(({'host2': 1}, 3), self._count(leave_out='a'))
         self.assertEqual(3, queries.count_unfilled(self.context))
+
+    def test_nodes_that_hold_fewer_are_not_told(self):
+        for name, host in (('a', 'host1'), ('b', 'host1'), ('c', 'host2')):
+            self._create(name, host=host)
+        self.assertEqual(({'host1': 2}, 0), self._count(at_least=2))
+        self.assertEqual(({}, 0), self._count(at_least=3))
+
+    def test_a_node_is_told_when_a_move_makes_it_hold_as_many(self):
+        self._create('a', host='host2')
+        self._create('b')
+        self._migrate('b')
+        self.assertEqual(2, self._count(at_least=2)[0]['host2'])
+
+    def test_a_node_is_told_when_one_not_filled_in_makes_it_hold_as_many(
+            self):
+        self._create('a')
+        self._write(business_tag=None)
+        self._create('b')
+        self.assertEqual(({'host1': 2}, 1), self._count(at_least=2))
 
     # Filling in
 

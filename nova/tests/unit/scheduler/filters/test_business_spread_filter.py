@@ -43,8 +43,8 @@ class BusinessSpreadFilterTestCase(test.NoDBTestCase):
             self.addCleanup(patcher.stop)
         self.answers = {}
 
-    def _gather(self, _context, cells, timeout, function, tag, leave_out):
-        self.asked.append((timeout, function, tag, leave_out,
+    def _gather(self, _context, cells, timeout, function, *args):
+        self.asked.append((timeout, function, *args,
                            [cell.uuid for cell in cells]))
         return {cell.uuid: self.answers.get(cell.uuid, (self.counts, 0))
                 for cell in cells}
@@ -79,11 +79,17 @@ class BusinessSpreadFilterTestCase(test.NoDBTestCase):
         spec_obj = self._spec(business_tag='web')
         for _ in range(3):
             self._pass(hosts, spec_obj)
-        (timeout, function, tag, leave_out, cells), = self.asked
+        (*asked, cells), = self.asked
         self.assertEqual(
-            (10, queries.count_by_node, 'web', uuids.server),
-            (timeout, function, tag, leave_out))
+            [10, queries.count_by_node, 'web', uuids.server, 1], asked)
         self.assertEqual({uuids.cell1, uuids.cell2}, set(cells))
+
+    def test_nodes_with_room_for_the_whole_request_are_not_asked_for(self):
+        for count, matters in ((1, 3), (2, 2), (9, -5)):
+            spec_obj = self._spec(business_tag='web')
+            spec_obj.num_instances = count
+            self._pass(self._hosts('a'), spec_obj)
+            self.assertEqual(matters, self.asked.pop()[4])
 
     def test_another_request_asks_again(self):
         for _ in range(2):
