@@ -19,12 +19,14 @@ A feature keeps its options in a module of its own in this package, with
 
 from nova.conf import business_spread
 from nova.conf import cmdb
+from nova.conf import compute_hooks
 from nova.conf import flavor_rules
 
 # The modules that hold options of the fork.
 _MODULES = (
     business_spread,
     cmdb,
+    compute_hooks,
     flavor_rules,
 )
 
