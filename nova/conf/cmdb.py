@@ -77,6 +77,88 @@ Do not verify the CMDB's TLS certificate.
 Whoever can get between the agent and the CMDB then reads its token and the
 records. Meant for a first try in a laboratory.
 """),
+    cfg.IntOpt(
+        'workers',
+        default=8,
+        min=1,
+        max=64,
+        help="""
+How many servers one nova-cmdb-agent brings in line at the same time, for each
+message bus.
+
+It is also how many messages the agent holds while the CMDB is down. All else
+stays on the bus.
+"""),
+    cfg.FloatOpt(
+        'retry_max_delay',
+        default=60,
+        min=0.1,
+        help="""
+The longest pause before the CMDB is tried again, in seconds.
+
+Pauses double from half a second up to this, and a part of each is by chance.
+While the CMDB fails, one request at a time tries whether it works again. A
+CMDB that asks for a longer pause (``Retry-After``) gets it, up to ten minutes.
+"""),
+    cfg.IntOpt(
+        'reconcile_interval',
+        default=3600,
+        min=0,
+        help="""
+How often all servers of all cells are compared with the CMDB, and what differs
+is repaired, in seconds from the end of one such run to the beginning of the
+next.
+
+However many agents there are, one of them does it. A run that was cut short is
+begun anew after a tenth of this.
+
+Possible values:
+
+* Seconds
+* 0: only ``nova-manage cmdb sync`` does it
+"""),
+    cfg.IntOpt(
+        'reconcile_page_size',
+        default=500,
+        min=1,
+        max=1000,
+        help="""
+How many servers, and how many records of the CMDB, are read at once when they
+are compared. What is held in memory is one page of each cell and one of the
+CMDB.
+"""),
+    cfg.FloatOpt(
+        'max_delete_share',
+        default=0.05,
+        min=0,
+        max=1,
+        help="""
+Which share of the CMDB's records one comparison may delete, because there is
+no server to them.
+
+When there are more, none is deleted, and an ERROR says so: a database restored
+from an old backup, or another cloud's configuration, looks just like that. Ten
+records may always be deleted. ``nova-manage cmdb sync --force`` deletes all.
+
+Possible values:
+
+* From 0 to 1
+"""),
+    cfg.StrOpt(
+        'metrics_file',
+        help="""
+Absolute path of a file that nova-cmdb-agent writes its health and counters to
+every 15 seconds, in the text format of Prometheus.
+
+It is meant for the textfile collector of Prometheus' node exporter. A new
+version is renamed into place. Agents on one host need a file each.
+
+Possible values:
+
+* A path in a folder that the user of nova-cmdb-agent may write to, with a name
+  that ends in ``.prom``
+* Unset: no file is written; the counters are in the log after each comparison
+"""),
 ]
 
 
