@@ -26,9 +26,9 @@ import typing as ty
 
 from oslo_log import log as logging
 
+from nova.cmdb.drivers import base
 from nova.cmdb import errors
 from nova.cmdb import record as cmdb_record
-from nova.cmdb.drivers import base
 import nova.conf
 
 CONF = nova.conf.CONF

@@ -12,9 +12,9 @@
 
 """The compute hook ``cmdb``: tell the agents which server has changed.
 
-It says no more than the server's id. A compute node so needs no address of the
-CMDB and no secret, and it does not matter how late, how often or in which order
-the agents hear of it.
+It says no more than the server's id. So a compute node needs no address of the
+CMDB and no secret, and it does not matter how late, how often or in which
+order the agents hear of it.
 """
 
 from nova.cmdb import bus

@@ -28,9 +28,9 @@ import typing as ty
 from oslo_log import log as logging
 
 from nova.cmdb import delivery
+from nova.cmdb.drivers import base
 from nova.cmdb import errors
 from nova.cmdb import record as cmdb_record
-from nova.cmdb.drivers import base
 import nova.conf
 
 CONF = nova.conf.CONF
@@ -75,7 +75,8 @@ class Result:
 
 
 class Reconciler:
-    """
+    """One comparison.
+
     :param gate: where to wait while the CMDB does not work
     :param found: called with each difference: its kind, the server's id, and
         the names of the fields that differ

@@ -43,7 +43,7 @@ class Servers:
     def __init__(self):
         self._context = nova_context.get_admin_context()
 
-    def cells(self) -> ty.List[objects.CellMapping]:
+    def cells(self) -> 'ty.List[objects.CellMapping]':
         """The cells, cell0 among them: its servers have failed to build, and
         are servers to their users.
         """
@@ -68,7 +68,7 @@ class Servers:
         return None if found is None else build(cell, *found)
 
     def stream(self, page_size: int,
-               failed: ty.Callable[[objects.CellMapping, Exception], None]
+               failed: ty.Callable
                ) -> ty.Iterator[Record]:
         """The records of all servers, ascending by id.
 

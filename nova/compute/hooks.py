@@ -19,11 +19,11 @@ never waits; when the pipe is full the event is dropped, counted and logged.
 
 A process, not a thread: nova-compute 29 runs on green threads, where a hook
 that computes, or blocks in a C library, would stop the whole service, and a
-native thread cannot use what is patched for green ones. So the most that a hook
-can do to a boot or a delete is one system call that does not block, and, for
-the first event and not more often than every RESTART_INTERVAL seconds, starting
-a process. The pipe outlives the hook's process: the next one goes on with what
-is in it.
+native thread cannot use what is patched for green ones. So the most that a
+hook can do to a boot or a delete is one system call that does not block, and,
+for the first event and not more often than every RESTART_INTERVAL seconds,
+starting a process. The pipe outlives the hook's process: the next one goes on
+with what is still there.
 
 Events say what was, not what is: they may be lost, and come twice or late. A
 hook that must know the truth reads it, and looks again from time to time.
@@ -106,7 +106,7 @@ class Event(ty.NamedTuple):
 
 
 class Hook(abc.ABC):
-    """A plug-in in the entry points ``nova.compute.hooks``.
+    """A plug-in of the entry points ``nova.compute.hooks``.
 
     It is made, without arguments, and used in a process of its own, by one
     thread, which is not monkey-patched and has nova.conf.CONF.
@@ -131,9 +131,10 @@ class _Pipe:
         self._process: ty.Optional[subprocess.Popen] = None
         self._started: ty.Optional[float] = None
         self._lock = threading.Lock()
+        # Events dropped so far, how many of them the log has, and since when.
         self._dropped = 0
-        self._dropping = False
-        self._logged: ty.Optional[float] = None
+        self._said = 0
+        self._said_at: ty.Optional[float] = None
         # A write is a packet (O_DIRECT), so a reader that dies leaves no half
         # of an event to the next. We keep the end to read from: it is for the
         # next process, and it keeps the pipe whole.
@@ -151,18 +152,14 @@ class _Pipe:
             taken = self._write_to.write(packet) is not None
         except OSError:
             taken = False
-        if taken and not self._dropping:
-            return
-        self._dropping = not taken
         self._dropped += not taken
+        if self._dropped > self._said:
+            self._say_dropped()
+
+    def _say_dropped(self):
         now = time.monotonic()
-        if taken:
-            LOG.warning(
-                'The hook %(name)s takes events again. Since this service '
-                'was started %(count)d events were dropped.',
-                {'name': self._name, 'count': self._dropped})
-        elif self._logged is None or now - self._logged >= LOG_INTERVAL:
-            self._logged = now
+        if self._said_at is None or now - self._said_at >= LOG_INTERVAL:
+            self._said, self._said_at = self._dropped, now
             LOG.warning(
                 'The hook %(name)s does not keep up: since this service was '
                 'started %(count)d events for it were dropped.',
@@ -186,7 +183,8 @@ class _Pipe:
             self._started = now
             self._process = subprocess.Popen(
                 self._command(), pass_fds=[self._read_from],
-                stdin=subprocess.DEVNULL, cwd='/', env=_environment())
+                stdin=subprocess.DEVNULL, stdout=2, cwd='/',
+                env=_environment())
         except Exception as error:
             LOG.error('The process of the hook %(name)s cannot be started: '
                       '%(error)s', {'name': self._name, 'error': error})
@@ -202,6 +200,8 @@ class _Pipe:
                             os.path.abspath(path)]
         if CONF.log_file:
             command += ['--log-file', CONF.log_file]
+        elif CONF.log_dir:
+            command += ['--log-file', '%s-hooks.log' % CONF.prog]
         return command
 
 

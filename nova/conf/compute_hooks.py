@@ -18,8 +18,8 @@ compute_hooks_group = cfg.OptGroup(
     help="""
 Plug-ins that are told what happens to servers.
 
-Each enabled hook runs in a process of its own, which nova-compute (or nova-api)
-starts with the first event. With none enabled nothing is started, sent or
+Each enabled hook runs in a process of its own, which nova-compute (or
+nova-api) starts with the first event. With none enabled nothing is started, sent or
 looked up.
 """)
 
@@ -37,8 +37,8 @@ has no effect on the server. A hook that is too slow misses events: the pipe
 holds 256 of them, and those that do not fit are dropped, counted and logged.
 
 On compute nodes it is told when a server was built, has failed to build, was
-deleted, or has changed its host, addresses or state. Set it for nova-api too to
-be told of a new name, and of servers that are deleted while their compute node
+deleted, or has changed its host, addresses or state. Set it for nova-api too
+to be told of a new name, and of servers that are deleted while their compute node
 is down; each worker of nova-api then has a process for each hook.
 
 Possible values:

@@ -129,7 +129,8 @@ class ServersTestCase(test.TestCase):
         for name, vm_state, state in (
                 ('a', vm_states.SOFT_DELETED, 'soft_deleted'),
                 ('b', vm_states.SHELVED_OFFLOADED, 'shelved_offloaded'),
-                ('c', vm_states.BUILDING, 'building'), ('d', None, 'building')):
+                ('c', vm_states.BUILDING, 'building'),
+                ('d', None, 'building')):
             self.assertEqual(state, self.servers.read(self._create(
                 name, vm_state=vm_state))['state'])
 

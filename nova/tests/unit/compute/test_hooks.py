@@ -114,13 +114,15 @@ class PipeTestCase(test.NoDBTestCase):
         self.pipe.put(b'x')
         self.assertEqual(1, self._log('11 events for it were dropped'))
 
-    def test_it_says_when_events_are_taken_again(self):
-        for _ in range(hooks.CAPACITY + 1):
+    def test_what_was_dropped_is_said_when_events_are_taken_again_too(self):
+        for _ in range(hooks.CAPACITY + 5):
             self.pipe.put(b'x')
-        self.assertEqual(b'x', os.read(self.pipe._read_from, 100))
-        self.pipe.put(b'x')
-        self.pipe.put(b'x')
-        self.assertEqual(1, self._log('takes events again'))
+        self.assertEqual(1, self._log(' 1 events for it were dropped'))
+        for _ in range(3):
+            self.clock.return_value += hooks.LOG_INTERVAL
+            self.assertEqual(b'x', os.read(self.pipe._read_from, 100))
+            self.pipe.put(b'x')
+        self.assertEqual(1, self._log(' 5 events for it were dropped'))
 
     def test_a_read_takes_exactly_one_event(self):
         self.pipe.put(b'first')
