@@ -27,8 +27,9 @@ from patchqueue import release
 from patchqueue import tree
 from patchqueue import upstream
 
-PACKAGES = ('python3-nova', 'nova-common', 'nova-api', 'nova-conductor',
-            'nova-scheduler', 'nova-compute', 'nova-compute-kvm',
+PACKAGES = ('python3-nova', 'nova-common', 'nova-api', 'nova-cmdb-agent',
+            'nova-conductor', 'nova-scheduler', 'nova-compute',
+            'nova-compute-kvm',
             'nova-novncproxy', 'nova-serialproxy', 'nova-spicehtml5proxy')
 # The commands without --version.
 SILENT = ('nova-rootwrap', 'nova-rootwrap-daemon', 'nova-api-wsgi',

@@ -21,6 +21,8 @@ from patchqueue import rpm
 RDO_NAMES = {
     'openstack-nova', 'openstack-nova-api', 'openstack-nova-common',
     'openstack-nova-compute', 'openstack-nova-conductor',
+    # Ours, in the manner of RDO.
+    'openstack-nova-cmdb-agent',
     'openstack-nova-novncproxy', 'openstack-nova-scheduler',
     'openstack-nova-serialproxy', 'openstack-nova-spicehtml5proxy',
     'python3-nova', 'python3-nova-tests'}

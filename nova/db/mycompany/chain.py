@@ -50,6 +50,7 @@ from nova.db.main import api as main_db_api
 # tables, and its check that models and schema agree covers them.
 from nova.db.mycompany import models  # noqa: F401
 from nova.db.mycompany.revisions import business_tag
+from nova.db.mycompany.revisions import cmdb
 from nova.db.mycompany.revisions import flavor_rules
 
 LOG = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ LOG = logging.getLogger(__name__)
 REVISIONS = (
     flavor_rules,
     business_tag,
+    cmdb,
 )
 
 

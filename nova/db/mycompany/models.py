@@ -47,3 +47,17 @@ class FlavorRulesState(api_models.BASE):
 
     id = sa.Column(sa.Integer, primary_key=True, autoincrement=False)
     token = sa.Column(sa.String(36), nullable=False)
+
+
+class CMDBLease(api_models.BASE):
+    """Who compares the CMDB with the servers at present."""
+
+    __tablename__ = 'mycompany_cmdb_leases'
+
+    name = sa.Column(sa.String(36), primary_key=True)
+    # Made up by each process anew; NULL for nobody.
+    holder = sa.Column(sa.String(36))
+    # Changed again and again by a holder that lives.
+    beat = sa.Column(sa.Integer, nullable=False)
+    # When a comparison last went through to its end.
+    ended_at = sa.Column(sa.DateTime)

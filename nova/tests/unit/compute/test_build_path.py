@@ -23,7 +23,9 @@ from nova.compute import power_state
 from nova.compute import vm_states
 from nova import exception
 from nova.network import model as network_model
+from nova import objects
 from nova.tests import fixtures as nova_fixtures
+from nova.tests.fixtures import mycompany_hooks as hooks_fixtures
 from nova.tests.unit.compute import test_compute
 from nova.tests.unit import fake_network
 
@@ -55,16 +57,21 @@ class BuildPathTestCase(test_compute.BaseTestCase):
                 network_info.wait())
         self.reschedule = self._mock(
             self.compute.compute_task_api, 'build_instances')
+        self.hooks = self.useFixture(hooks_fixtures.HooksFixture())
 
     def _mock(self, target, name, **kwargs):
         patcher = mock.patch.object(target, name, **kwargs)
         self.addCleanup(patcher.stop)
         return patcher.start()
 
-    def _build(self):
+    def _told(self, *names):
+        """The events of these names, as often as hooks were told."""
+        return [event for event in self.hooks.events if event.event in names]
+
+    def _build(self, retry={'num_attempts': 1, 'hosts': []}):
         self.compute.build_and_run_instance(
             self.context, self.instance, image={}, request_spec={},
-            filter_properties={'retry': {'num_attempts': 1, 'hosts': []}},
+            filter_properties={'retry': dict(retry)} if retry else {},
             accel_uuids=[], admin_password='secret', injected_files=[],
             requested_networks=None, security_groups=[],
             block_device_mapping=[], node=self.node_name(),
@@ -87,6 +94,9 @@ class BuildPathTestCase(test_compute.BaseTestCase):
         self.assertIsNotNone(self.instance.launched_at)
         self.reschedule.assert_not_called()
         self.deallocate.assert_not_called()
+        event, = self._told('post_create', 'create_failed')
+        self.assertEqual(('post_create', self.instance.uuid, None),
+                         (event.event, event.server_id, event.reason))
 
     def test_a_failed_network_allocation_aborts_the_build(self):
         self.allocate.side_effect = (
@@ -104,6 +114,10 @@ class BuildPathTestCase(test_compute.BaseTestCase):
         # An abort is final: no other host is tried, nothing is left behind.
         self.reschedule.assert_not_called()
         self.assertEqual(1, self.deallocate.call_count)
+        event, = self._told('post_create', 'create_failed')
+        self.assertEqual(('create_failed', self.instance.uuid),
+                         (event.event, event.server_id))
+        self.assertIn('Failed to allocate the network(s)', event.reason)
 
     def test_a_network_allocation_that_never_started_aborts_the_build(self):
         self._mock(self.compute, '_build_networks_for_instance',
@@ -114,3 +128,39 @@ class BuildPathTestCase(test_compute.BaseTestCase):
         self.spawn.assert_not_called()
         self.assertEqual(vm_states.ERROR, self.instance.vm_state)
         self.reschedule.assert_not_called()
+        event, = self._told('post_create', 'create_failed')
+        self.assertEqual('create_failed', event.event)
+
+    def test_hooks_are_told_of_what_is_saved(self):
+        states = []
+
+        def look(event):
+            if event.event in ('post_create', 'create_failed'):
+                instance = objects.Instance.get_by_uuid(
+                    self.context, event.server_id)
+                states.append((event.event, instance.vm_state,
+                               instance.task_state))
+
+        self.hooks._handle = look
+        self._build()
+        self.assertEqual([('post_create', 'active', None)], states)
+
+    def test_a_build_that_is_rescheduled_has_not_failed(self):
+        self.spawn.side_effect = test_compute.test.TestingException('host')
+        self._build()
+        self.assertEqual(1, self.reschedule.call_count)
+        self.assertEqual([], self._told('post_create', 'create_failed'))
+
+    def test_a_build_with_no_host_left_to_try_has_failed(self):
+        self.spawn.side_effect = test_compute.test.TestingException('host')
+        self._build(retry=None)
+        self.reschedule.assert_not_called()
+        event, = self._told('post_create', 'create_failed')
+        self.assertEqual(('create_failed', 'host'),
+                         (event.event, event.reason))
+
+    def test_a_server_deleted_while_it_is_built_has_not_failed(self):
+        self.spawn.side_effect = exception.InstanceNotFound(
+            instance_id=self.instance.uuid)
+        self._build()
+        self.assertEqual([], self._told('post_create', 'create_failed'))

@@ -22,6 +22,7 @@ from nova.db import migration
 from nova.db.mycompany import chain
 from nova.db.mycompany import models
 from nova.db.mycompany.revisions import business_tag
+from nova.db.mycompany.revisions import cmdb
 from nova.db.mycompany.revisions import flavor_rules
 from nova import test
 from nova.tests import fixtures as nova_fixtures
@@ -54,7 +55,7 @@ class SyncTestCase(ChainTestCase):
 
     def test_sync_brings_up_both_chains(self):
         self._sync()
-        self.assertEqual({flavor_rules.RULES, flavor_rules.STATE},
+        self.assertEqual({flavor_rules.RULES, flavor_rules.STATE, cmdb.LEASES},
                          self._tables())
         self.assertEqual(UPSTREAMS_HEAD, migration.db_version('api'))
 
@@ -67,13 +68,15 @@ class SyncTestCase(ChainTestCase):
     def test_sync_completes_what_a_killed_one_left(self):
         self._sync()
         for lost in ([flavor_rules.STATE], [flavor_rules.RULES],
-                     [flavor_rules.RULES, flavor_rules.STATE]):
+                     [flavor_rules.RULES, flavor_rules.STATE],
+                     [cmdb.LEASES]):
             with self.engine.begin() as connection:
                 for table in lost:
                     connection.execute(sa.text('DROP TABLE %s' % table))
             self._sync()
-            self.assertEqual({flavor_rules.RULES, flavor_rules.STATE},
-                             self._tables())
+            self.assertEqual(
+                {flavor_rules.RULES, flavor_rules.STATE, cmdb.LEASES},
+                self._tables())
 
     def test_sync_changes_nothing_when_all_is_there(self):
         self._sync()
@@ -186,7 +189,7 @@ class VersionTestCase(test.NoDBTestCase):
     def test_version_shows_upstreams_chain_and_then_ours(self):
         self.useFixture(nova_fixtures.Database(database='api'))
         self.assertEqual(
-            [UPSTREAMS_HEAD, 'mycompany: flavor_rules'], self._version())
+            [UPSTREAMS_HEAD, 'mycompany: flavor_rules, cmdb'], self._version())
         self.useFixture(nova_fixtures.Database(database='main'))
         self.assertEqual(
             [UPSTREAMS_MAIN_HEAD, 'mycompany: business_tag'],
@@ -197,7 +200,7 @@ class VersionTestCase(test.NoDBTestCase):
         with api_db_api.get_engine().begin() as connection:
             connection.execute(sa.text('DROP TABLE %s' % flavor_rules.STATE))
         self.assertEqual(
-            'mycompany: flavor_rules (missing: %s)' % flavor_rules.STATE,
+            'mycompany: flavor_rules (missing: %s), cmdb' % flavor_rules.STATE,
             self._version()[1])
 
     def test_version_does_not_fail_because_of_ours(self):
