@@ -18,11 +18,13 @@ A feature keeps its options in a module of its own in this package, with
 """
 
 from nova.conf import business_spread
+from nova.conf import cmdb
 from nova.conf import flavor_rules
 
 # The modules that hold options of the fork.
 _MODULES = (
     business_spread,
+    cmdb,
     flavor_rules,
 )
 
