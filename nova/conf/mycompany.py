@@ -19,12 +19,16 @@ A feature keeps its options in a module of its own in this package, with
 
 from nova.conf import business_spread
 from nova.conf import cmdb
+from nova.conf import cmdb_http
+from nova.conf import cmdb_netbox
 from nova.conf import flavor_rules
 
 # The modules that hold options of the fork.
 _MODULES = (
     business_spread,
     cmdb,
+    cmdb_http,
+    cmdb_netbox,
     flavor_rules,
 )
 

@@ -100,12 +100,13 @@ class Driver(abc.ABC):
                     content: ty.Dict[str, ty.Any]) -> ty.List[str]:
         """Names of the fields in which an entry is not what it should be.
 
+        What a CMDB has beside the record is its own affair.
+
         :param record: of the same server
         :param content: of an :class:`Entry` that ``page`` returned
         """
-        return sorted(key for key in record.keys() | content.keys()
-                      if key not in record or key not in content or
-                      record[key] != content[key])
+        return sorted(key for key in record if
+                      key not in content or record[key] != content[key])
 
     def reload(self) -> None:
         """Read again what may change while a service runs."""

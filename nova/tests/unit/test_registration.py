@@ -18,6 +18,8 @@ from oslo_config import cfg
 from stevedore import extension
 
 from nova.api.validation.extra_specs import mycompany as extra_specs
+from nova.cmdb.drivers import http
+from nova.cmdb.drivers import netbox
 from nova.conf import mycompany as conf
 from nova.conf import opts
 from nova import policies
@@ -74,3 +76,8 @@ class EntryPointsTestCase(test.NoDBTestCase):
     def test_the_validators_of_our_extra_specs_are_loaded(self):
         found = extension.ExtensionManager('nova.api.extra_spec_validators')
         self.assertIs(extra_specs, found['mycompany'].plugin)
+
+    def test_the_drivers_of_cmdbs_are_loaded(self):
+        found = extension.ExtensionManager('nova.cmdb.drivers')
+        self.assertIs(http.HTTPDriver, found['http'].plugin)
+        self.assertIs(netbox.NetBoxDriver, found['netbox'].plugin)
