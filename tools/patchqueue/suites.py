@@ -134,6 +134,11 @@ def suite_services(fork, only=None):
     return run_pytest(fork, 'tests/services')
 
 
+def suite_netbox(fork, only=None):
+    """the CMDB driver for NetBox, against a real one"""
+    return run_pytest(fork, 'tests/netbox')
+
+
 def suite_py39(fork, only=None):
     """our unit tests on Python 3.9, that of EL9"""
     # tools/test.sh sets it, to what tools/python39.sh made.
@@ -181,6 +186,7 @@ SUITES = {
     'unit': suite_unit,
     'functional': suite_functional,
     'services': suite_services,
+    'netbox': suite_netbox,
     'py39': suite_py39,
     'queue': suite_queue,
     'packages': suite_packages,

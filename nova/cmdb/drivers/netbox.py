@@ -572,8 +572,7 @@ class NetBoxDriver(base.Driver):
         for pair, entries in machine.our_addresses().items():
             for entry in entries:
                 if pair not in wanted or entry is not _lowest(entries):
-                    self._delete(_ADDRESSES, entry)
-                    machine.addresses.remove(entry)
+                    self._delete_address(machine, entry)
         wanted = _interfaces(record)
         for interface in machine.our_interfaces:
             if interface['name'] not in wanted:
@@ -652,8 +651,16 @@ class NetBoxDriver(base.Driver):
         for pair, entries in machine.our_addresses().items():
             for entry in entries:
                 if entry is not _lowest(entries):
-                    self._delete(_ADDRESSES, entry)
-                    machine.addresses.remove(entry)
+                    self._delete_address(machine, entry)
+
+    def _delete_address(self, machine, address):
+        self._delete(_ADDRESSES, address)
+        machine.addresses.remove(address)
+        for field in ('primary_ip4', 'primary_ip6'):
+            primary = machine.vm[field]
+            if primary and _id(primary) == _id(address):
+                # As NetBox does.
+                machine.vm[field] = None
 
     def _remove(self, vm):
         """Delete a virtual machine of ours, and what is ours on it.

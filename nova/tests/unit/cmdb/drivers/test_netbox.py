@@ -134,6 +134,10 @@ class FakeNetBox:
 
     def delete(self, table, number, _params, _body):
         self.tables[table].pop(number, None)
+        for vm in self.tables['virtualization/virtual-machines'].values():
+            for field in ('primary_ip4', 'primary_ip6'):
+                if vm[field] == {'id': number}:
+                    vm[field] = None
 
 
 def dict_of(params):
@@ -183,6 +187,16 @@ class RecordsTestCase(NetBoxTestCase):
         self.netbox.writes.clear()
         self.driver.put(helpers.record())
         self.assertEqual([], self.netbox.writes)
+
+    def test_an_address_that_replaces_the_primary_one_is_primary(self):
+        self.driver.put(helpers.record())
+        changed = helpers.record()
+        changed['addresses'][0]['address'] = '10.0.0.6'
+        self.driver.put(changed)
+        vm, = self.vms.values()
+        address = self.netbox.tables['ipam/ip-addresses'][
+            vm['primary_ip4']['id']]
+        self.assertEqual('10.0.0.6/32', address['address'])
 
     def test_differences_names_what_is_not_as_it_should_be(self):
         self.driver.put(helpers.record())
