@@ -1,8 +1,8 @@
 # An index of the commands. Each is a script in tools/, which has --help.
 
 .DEFAULT_GOAL := help
-.PHONY: help tree series check test test-upstream test-packages bench cloud \
-    cloud-stop packages deb rpm wheel release clean
+.PHONY: help tree series check test test-upstream test-packages test-netbox \
+    bench cloud cloud-stop packages deb rpm wheel release clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -24,6 +24,9 @@ check:          ## check that the queue holds
 
 test-packages:  ## build the packages, install them in clean roots and run them
 	@tools/test.sh packages
+
+test-netbox:    ## the CMDB driver against a real NetBox, which is installed
+	@tools/test.sh netbox
 
 test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 	@tools/test-upstream.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: tools/setup.sh [tools|nova|services|packages]...
+# usage: tools/setup.sh [tools|nova|services|netbox|packages]...
 #
 # Set up what the other commands need; they call it themselves.
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
@@ -7,6 +7,8 @@
 #             constraints.txt
 #   services  MariaDB's server and client, to test services on a database; no
 #             database is made or started
+#   netbox    build/venv/netbox with a NetBox, and what it runs on: PostgreSQL,
+#             of which Debian makes a cluster that is not used, and Redis
 #   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
 # System packages come through apt when that can be done (as root, or with
 # sudo that asks nothing); else it says what to install and stops.
@@ -105,6 +107,33 @@ setup_services() {
     need_packages mariadb-server-core mariadb-client-core
 }
 
+# Print the path of a Python that NetBox runs on: the one that FORK_PYTHON_NETBOX
+# names, one in PATH, or one of pyenv's.
+netbox_python() {
+    local candidate
+    for candidate in ${FORK_PYTHON_NETBOX:-python3.14 python3.13 python3.12 \
+            "$(pyenv root 2>/dev/null)"/versions/3.1[234].*/bin/python3}; do
+        "$candidate" -c 'import ensurepip, ssl, sys
+assert sys.version_info >= (3, 12)
+print(sys.executable)' 2>/dev/null && return
+    done
+    echo "error: NetBox needs Python 3.12 or later, which Debian 12 does not have;" >&2
+    echo "please install one and name it in FORK_PYTHON_NETBOX" >&2
+    exit 1
+}
+
+fill_netbox() {
+    install "$1" -r "$TOOLS/netbox-requirements.txt"
+}
+
+setup_netbox() {
+    # Not redis-server, which starts a service: its program is in redis-tools.
+    need_packages postgresql redis-tools libpq-dev gcc libc6-dev
+    local chosen
+    chosen=$(netbox_python)
+    FORK_PYTHON=$chosen need_venv netbox "$TOOLS/netbox-requirements.txt"
+}
+
 setup_packages() {
     need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
@@ -116,7 +145,7 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|services|packages) "setup_$part" ;;
+        tools|nova|services|netbox|packages) "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac
 done

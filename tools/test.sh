@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # usage: tools/test.sh [SUITE...] [--name TEST]...
 #
-# Run the suites, all unless told, and print their counts and the sum.
+# Run the suites, all but netbox unless told, and print their counts and the sum.
 #   tools       the tests of the queue's tools
 #   pep8        upstream's style checks on our files, flake8 on the tools
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
 #   services    nova-api and nova-manage on a MariaDB
 #   cloud       stories on the embedded cloud
+#   netbox      the CMDB driver for NetBox, against a real one
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
 #   packages    build the packages, install them and run them
@@ -20,6 +21,7 @@ source "$(dirname "$0")/lib.sh"
 for suite in "$@"; do
     case $suite in
         services) "$TOOLS/setup.sh" services ;;
+        netbox) "$TOOLS/setup.sh" netbox ;;
         py39) PYTHON39=$("$TOOLS/python39.sh" nova); export PYTHON39 ;;
         packages) "$TOOLS/packages.sh" ;;
     esac

@@ -139,6 +139,11 @@ def suite_cloud(fork, only=None):
     return run_pytest(fork, 'tests/cloud')
 
 
+def suite_netbox(fork, only=None):
+    """the CMDB driver for NetBox, against a real one"""
+    return run_pytest(fork, 'tests/netbox')
+
+
 def suite_py39(fork, only=None):
     """our unit tests on Python 3.9, that of EL9"""
     # tools/test.sh sets it, to what tools/python39.sh made.
@@ -188,6 +193,7 @@ SUITES = {
     'functional': suite_functional,
     'services': suite_services,
     'cloud': suite_cloud,
+    'netbox': suite_netbox,
     'py39': suite_py39,
     'queue': suite_queue,
     'packages': suite_packages,

@@ -74,6 +74,10 @@ _PER_URL = 60
 # Prefixes of ids in one URL; a filter of one is some fifty bytes long.
 _MAX_PREFIXES = 32
 
+# Requests until the next page is found. From one end to the other it takes
+# half of that with ids that are not random at all.
+_MAX_TRIES = 200
+
 # The custom field with the server's id, and those with the fields of the
 # record of the same name after the ``nova_``.
 ID_FIELD = 'nova_server_id'
@@ -568,8 +572,7 @@ class NetBoxDriver(base.Driver):
         for pair, entries in machine.our_addresses().items():
             for entry in entries:
                 if pair not in wanted or entry is not _lowest(entries):
-                    self._delete(_ADDRESSES, entry)
-                    machine.addresses.remove(entry)
+                    self._delete_address(machine, entry)
         wanted = _interfaces(record)
         for interface in machine.our_interfaces:
             if interface['name'] not in wanted:
@@ -648,8 +651,16 @@ class NetBoxDriver(base.Driver):
         for pair, entries in machine.our_addresses().items():
             for entry in entries:
                 if entry is not _lowest(entries):
-                    self._delete(_ADDRESSES, entry)
-                    machine.addresses.remove(entry)
+                    self._delete_address(machine, entry)
+
+    def _delete_address(self, machine, address):
+        self._delete(_ADDRESSES, address)
+        machine.addresses.remove(address)
+        for field in ('primary_ip4', 'primary_ip6'):
+            primary = machine.vm[field]
+            if primary and _id(primary) == _id(address):
+                # As NetBox does.
+                machine.vm[field] = None
 
     def _remove(self, vm):
         """Delete a virtual machine of ours, and what is ours on it.
@@ -698,7 +709,11 @@ class NetBoxDriver(base.Driver):
         :param start: the lowest id, as an integer
         """
         digits, many = self._width or self._guess(limit)
-        while start < 1 << 128:
+        # Up to here there are more than a page has.
+        crowded = 0
+        for _try in range(_MAX_TRIES):
+            if start >> 128:
+                return []
             shift = 4 * (32 - digits)
             first = start >> shift
             blocks = range(first, min(first + many, 16 ** digits))
@@ -706,9 +721,11 @@ class NetBoxDriver(base.Driver):
                 ('cf_%s__isw' % ID_FIELD, _prefix(block, digits))
                 for block in blocks]
             vms, count = self._some(_VMS, params, limit=limit)
-            if count > limit:
-                # Too wide, by about so much.
-                digits, many = _narrower(digits, many, count / limit)
+            # Of one whole id there may be doubles, and no end of them.
+            if count > limit and (digits, many) != (32, 1):
+                if first << shift >= start:
+                    crowded = blocks[-1] + 1 << shift
+                digits, many = _narrower(digits, many)
                 continue
             while len(vms) < count:
                 # NetBox may be set to give less at once than we ask for.
@@ -720,12 +737,15 @@ class NetBoxDriver(base.Driver):
             vms = [vm for vm in vms if self._is_server(vm) and
                    start <= uuid.UUID(vm['custom_fields'][ID_FIELD]).int < end]
             start = end
-            if count < limit / 4:
-                digits, many = _wider(digits, many)
+            if start < crowded and not vms:
+                # They are all in the rest of it.
+                digits, many = _narrower(digits, crowded - start >> shift)
+            elif start >= crowded and count < limit / 3:
+                digits, many = _wider(start, digits, many, count)
             if vms:
                 self._width = digits, many
                 return vms
-        return []
+        raise ValueError('no page after %d requests' % _MAX_TRIES)
 
     def _guess(self, limit):
         """Prefixes that should give most of a page, as ids are random."""
@@ -734,7 +754,7 @@ class NetBoxDriver(base.Driver):
             _VMS, [('tag', CONF.cmdb_netbox.tag)], limit=1)
         digits = 1
         # Blocks so small that several fill a page without passing its limit.
-        while digits < 32 and total / 16 ** digits > limit / 16:
+        while digits < 32 and total / 16 ** digits > limit / 2:
             digits += 1
         each = max(total, 1) / 16 ** digits
         return digits, max(1, min(_MAX_PREFIXES, int(0.8 * limit / each)))
@@ -762,16 +782,20 @@ def _prefix(block: int, digits: int) -> str:
     return text
 
 
-def _narrower(digits, many, factor):
-    many = int(many / factor * 0.8)
-    while many < 1:
-        digits += 1
-        many = 8
-    return digits, many
+def _narrower(digits, many):
+    """Half as wide as so many prefixes of so many digits."""
+    if many > 1:
+        return digits, many // 2
+    return (32, 1) if digits == 32 else (digits + 1, 8)
 
 
-def _wider(digits, many):
-    many *= 2
-    if many > _MAX_PREFIXES and digits > 1:
-        return digits - 1, max(1, many // 16)
-    return digits, min(many, _MAX_PREFIXES)
+def _wider(start, digits, many, count):
+    """Wider from here on, and not so that it reaches back behind it."""
+    if count:
+        return digits, min(2 * many, _MAX_PREFIXES)
+    # Where ids have come to an end, the next may be far away.
+    aligned = 32
+    while aligned > max(1, digits // 2) and not start >> (
+            4 * (32 - aligned)) & 15:
+        aligned -= 1
+    return aligned, 16 - (start >> 4 * (32 - aligned) & 15)
