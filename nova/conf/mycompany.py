@@ -23,6 +23,7 @@ from nova.conf import cmdb_http
 from nova.conf import cmdb_netbox
 from nova.conf import compute_hooks
 from nova.conf import flavor_rules
+from nova.conf import vm_metrics
 
 # The modules that hold options of the fork.
 _MODULES = (
@@ -32,6 +33,7 @@ _MODULES = (
     cmdb_netbox,
     compute_hooks,
     flavor_rules,
+    vm_metrics,
 )
 
 
