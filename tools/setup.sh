@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: tools/setup.sh [tools|nova|services|packages]...
+# usage: tools/setup.sh [tools|nova|services|packages|client]...
 #
 # Set up what the other commands need; they call it themselves.
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
@@ -7,6 +7,8 @@
 #             constraints.txt
 #   services  MariaDB's server and client, to test services on a database; no
 #             database is made or started
+#   client    build/venv/client-2024.1 and build/venv/client-current: each with
+#             the openstack command and the plug-in of client/ in it
 #   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
 # System packages come through apt when that can be done (as root, or with
 # sudo that asks nothing); else it says what to install and stops.
@@ -105,6 +107,35 @@ setup_services() {
     need_packages mariadb-server-core mariadb-client-core
 }
 
+fill_client-2024.1() {
+    install "$1" -c "$ROOT/constraints.txt" pip setuptools wheel pytest \
+        python-openstackclient
+}
+
+fill_client-current() {
+    install "$1" -r "$TOOLS/client-current.txt"
+}
+
+# The plug-in anew when it, or the release that is its version, has changed.
+need_plugin() {
+    local venv=$BUILD/venv/$1 sum
+    sum=$(find "$ROOT/client" "$ROOT/CHANGES.mycompany" -type f ! -name '*.pyc' \
+        -print0 | sort -z | xargs -0 cat | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$venv/plugin-from" 2>/dev/null)" != "$sum" ] || return 0
+    PYTHONPATH=$TOOLS PYTHONDONTWRITEBYTECODE=1 "$BUILD/venv/tools/bin/python" \
+        -m patchqueue client-source "$BUILD/client"
+    install "$venv/bin/pip" --no-deps --force-reinstall "$BUILD/client"
+    echo "$sum" > "$venv/plugin-from"
+}
+
+setup_client() {
+    setup_tools
+    need_venv client-2024.1 "$ROOT/constraints.txt"
+    need_venv client-current "$TOOLS/client-current.txt"
+    need_plugin client-2024.1
+    need_plugin client-current
+}
+
 setup_packages() {
     need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
@@ -116,7 +147,7 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|services|packages) "setup_$part" ;;
+        tools|nova|services|packages|client) "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac
 done

@@ -7,18 +7,23 @@
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
 #   services    nova-api and nova-manage on a MariaDB
+#   client      the openstack plug-in, with openstack of 2024.1 and of now
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
 #   packages    build the packages, install them and run them
 # TEST is the dotted name of a test, a class or a module of nova.tests: only
 # those run, in their suite or the ones named.
 source "$(dirname "$0")/lib.sh"
-[ $# -gt 0 ] || set -- tools pep8 unit functional services py39 queue packages
+[ $# -gt 0 ] || set -- tools pep8 unit functional services client py39 queue packages
 "$TOOLS/tree.sh" >/dev/null
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do
     case $suite in
         services) "$TOOLS/setup.sh" services ;;
+        client)
+            "$TOOLS/setup.sh" client
+            PYTHON39_CLIENT=$("$TOOLS/python39.sh" client)
+            export PYTHON39_CLIENT ;;
         py39) PYTHON39=$("$TOOLS/python39.sh" nova); export PYTHON39 ;;
         packages) "$TOOLS/packages.sh" ;;
     esac
