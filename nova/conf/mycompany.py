@@ -19,11 +19,13 @@ A feature keeps its options in a module of its own in this package, with
 
 from nova.conf import business_spread
 from nova.conf import flavor_rules
+from nova.conf import vm_metrics
 
 # The modules that hold options of the fork.
 _MODULES = (
     business_spread,
     flavor_rules,
+    vm_metrics,
 )
 
 

@@ -19,10 +19,12 @@ A feature keeps its rules in a module of its own in this package, with
 import itertools
 
 from nova.policies import flavor_rules
+from nova.policies import vm_metrics
 
 # The modules that hold policies of the fork.
 _MODULES = (
     flavor_rules,
+    vm_metrics,
 )
 
 
