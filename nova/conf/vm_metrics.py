@@ -62,9 +62,9 @@ Possible values:
         default=3,
         min=0.1,
         help="""
-How long nova-compute lets a request wait for a sample that is being taken.
-After that the request is answered from the sample before, unless that is older
-than three times ``sample_interval``; then the API answers 503.
+How long nova-compute lets a request wait for a sample that is being taken,
+when there is none yet or only one older than three times ``sample_interval``.
+After that the API answers 503.
 
 The hypervisor's call itself is not given up: there is never more than one, and
 sampling goes on when it returns.

@@ -31,6 +31,8 @@ VERSION = '1.0'
 # By the driver's class, as its subclasses count as it.
 _SOURCES = {
     'nova.virt.fake.FakeDriver': 'nova.virt.fake_vm_metrics.FakeSource',
+    'nova.virt.libvirt.driver.LibvirtDriver':
+        'nova.virt.libvirt.vm_metrics.LibvirtSource',
 }
 
 MEMORY = ('allocated_bytes', 'balloon_bytes', 'rss_bytes', 'usable_bytes')
@@ -104,7 +106,7 @@ class Reading:
     at: float
     sampled_at: str
     run: ty.Any
-    vcpus: int
+    vcpus: ty.Optional[int]
     cpu_time_ns: ty.Optional[int]
     vcpu_times_ns: ty.Mapping[int, ty.Optional[int]]
     memory_bytes: ty.Mapping[str, ty.Optional[int]]

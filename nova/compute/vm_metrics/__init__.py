@@ -9,3 +9,8 @@
 #    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 #    License for the specific language governing permissions and limitations
 #    under the License.
+
+"""The way of metrics from nova-compute to the API (rpc), and whose (servers).
+
+What metrics are, and where a driver has them from, is in nova.virt.vm_metrics.
+"""

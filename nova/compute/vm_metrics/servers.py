@@ -66,7 +66,9 @@ def from_instance(instance, cell_uuid):
     return Server(
         uuid=instance.uuid, project_id=instance.project_id,
         host=instance.host, cell_uuid=cell_uuid, vm_state=instance.vm_state,
-        task_state=instance.task_state, vifs=instance.get_network_info())
+        task_state=instance.task_state,
+        # One that has no host yet may come without its network.
+        vifs=instance.get_network_info() if instance.host else ())
 
 
 class _Lister(instance_list.InstanceLister):
