@@ -39,10 +39,11 @@ class Control:
     """
     :param folder: where everything of the cloud is
     :param tree: of the Nova that runs
+    :param client: the folder of the openstack client, to be told
     """
 
-    def __init__(self, folder, tree):
-        self.folder, self.tree = folder, tree
+    def __init__(self, folder, tree, client):
+        self.folder, self.tree, self.client = folder, tree, client
         self._pid_file = folder / 'pid'
         self._ready = folder / 'ready'
 
@@ -125,7 +126,7 @@ class Control:
             return False
         print(_TRY.format(
             clouds=self.folder / 'clouds.yaml', folder=self.folder,
-            bin=pathlib.Path(sys.executable).parent, image=_IMAGE))
+            bin=self.client, image=_IMAGE))
         return True
 
 
@@ -134,9 +135,10 @@ def main():
     parser.add_argument('command', choices=['start', 'stop', 'status'])
     parser.add_argument('folder', type=pathlib.Path)
     parser.add_argument('--tree', type=pathlib.Path)
+    parser.add_argument('--client', default='PATH_OF_THE_CLIENT')
     parser.add_argument('--hosts', type=int, default=3)
     args = parser.parse_args()
-    control = Control(args.folder.absolute(), args.tree)
+    control = Control(args.folder.absolute(), args.tree, args.client)
     if args.command == 'stop':
         control.stop()
         return 0

@@ -2,8 +2,9 @@
 # usage: tools/build-deb.sh [--suffix SUFFIX]
 #
 # Build the DEB packages into dist/: Nova's source package, its binary packages,
-# and those of the libraries that the distribution lacks
-# (packaging/deb/libraries.toml). Two builds give the same bytes.
+# those of the libraries that the distribution lacks
+# (packaging/deb/libraries.toml), and those of the openstack plug-in in client/.
+# Two builds give the same bytes.
 #
 # The work is done in build/deb, where each package's full log is. SUFFIX is the
 # distribution's part of the version; ~deb12+1 on Debian 12.

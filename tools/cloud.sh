@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh"
 case ${1:-} in
     start)
         "$TOOLS/tree.sh" >/dev/null
-        "$TOOLS/setup.sh" nova ;;
+        "$TOOLS/setup.sh" nova client ;;
     stop|status) ;;
     *) help_of "$0" >&2; exit 2 ;;
 esac
@@ -16,4 +16,4 @@ python=$BUILD/venv/nova/bin/python
 [ -x "$python" ] || { echo "-- no cloud is running"; exit 0; }
 command=$1; shift
 exec "$python" -P "$ROOT/devcloud/control.py" "$command" "$BUILD/cloud" \
-    --tree "$BUILD/tree" "$@"
+    --tree "$BUILD/tree" --client "$BUILD/venv/client-2024.1/bin" "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: tools/python39.sh [build|nova]
+# usage: tools/python39.sh [build|nova|client]
 #
 # Print the path of a working Python 3.9, EL9's Python: the one that
 # FORK_PYTHON39 names, python3.9 in PATH, one of pyenv's, or else Debian 11's,
@@ -7,6 +7,7 @@
 # virtual environment of it, made or brought up to date:
 #   build   build/venv/rpm, with EL9's setuptools and RDO's pbr, builds the RPMs
 #   nova    build/venv/python39, with what nova and its tests need, runs them
+#   client  build/venv/client-python39, with the openstack command of 2024.1
 source "$(dirname "$0")/lib.sh"
 
 UNPACKED=$BUILD/python39
@@ -91,6 +92,11 @@ need_venv() {
     echo "$venv/bin/python"
 }
 
+# Of the pins only bandit's, a linter's, is for newer Pythons alone.
+constraints() {
+    grep -v '^bandit==' "$ROOT/constraints.txt" > "$BUILD/constraints39.txt"
+}
+
 mkdir -p "$BUILD"
 # One at a time: `make -j` and a second terminal call it too.
 exec 8> "$BUILD/python39.lock"
@@ -99,10 +105,13 @@ case ${1:-} in
     "") find_python ;;
     build) need_venv rpm "$ROOT/packaging/rpm/build-requirements.txt" \
         -r "$ROOT/packaging/rpm/build-requirements.txt" ;;
+    client)
+        constraints
+        need_venv client-python39 "$BUILD/constraints39.txt" \
+            -c "$BUILD/constraints39.txt" setuptools pytest python-openstackclient ;;
     nova)
         [ -d "$BUILD/tree" ] || "$TOOLS/tree.sh" >&2
-        # Of the pins only bandit's, a linter's, is for newer Pythons alone.
-        grep -v '^bandit==' "$ROOT/constraints.txt" > "$BUILD/constraints39.txt"
+        constraints
         need_venv python39 "$BUILD/constraints39.txt" \
             -c "$BUILD/constraints39.txt" -r "$BUILD/tree/requirements.txt" \
             -r "$BUILD/tree/test-requirements.txt" \

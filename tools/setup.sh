@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: tools/setup.sh [tools|nova|services|netbox|packages]...
+# usage: tools/setup.sh [tools|nova|services|client|netbox|packages]...
 #
 # Set up what the other commands need; they call it themselves.
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
@@ -9,6 +9,8 @@
 #             database is made or started
 #   netbox    build/venv/netbox with a NetBox, and what it runs on: PostgreSQL,
 #             of which Debian makes a cluster that is not used, and Redis
+#   client    build/venv/client-2024.1 and build/venv/client-current: each with
+#             the openstack command and the plug-in of client/ in it
 #   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
 # System packages come through apt when that can be done (as root, or with
 # sudo that asks nothing); else it says what to install and stops.
@@ -134,6 +136,35 @@ setup_netbox() {
     FORK_PYTHON=$chosen need_venv netbox "$TOOLS/netbox-requirements.txt"
 }
 
+fill_client-2024.1() {
+    install "$1" -c "$ROOT/constraints.txt" pip setuptools wheel pytest \
+        python-openstackclient
+}
+
+fill_client-current() {
+    install "$1" -r "$TOOLS/client-current.txt"
+}
+
+# The plug-in anew when it, or the release that is its version, has changed.
+need_plugin() {
+    local venv=$BUILD/venv/$1 sum
+    sum=$(find "$ROOT/client" "$ROOT/CHANGES.mycompany" -type f ! -name '*.pyc' \
+        -print0 | sort -z | xargs -0 cat | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$venv/plugin-from" 2>/dev/null)" != "$sum" ] || return 0
+    PYTHONPATH=$TOOLS PYTHONDONTWRITEBYTECODE=1 "$BUILD/venv/tools/bin/python" \
+        -m patchqueue client-source "$BUILD/client"
+    install "$venv/bin/pip" --no-deps --force-reinstall "$BUILD/client"
+    echo "$sum" > "$venv/plugin-from"
+}
+
+setup_client() {
+    setup_tools
+    need_venv client-2024.1 "$ROOT/constraints.txt"
+    need_venv client-current "$TOOLS/client-current.txt"
+    need_plugin client-2024.1
+    need_plugin client-current
+}
+
 setup_packages() {
     need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
@@ -145,7 +176,7 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|services|netbox|packages) "setup_$part" ;;
+        tools|nova|services|client|netbox|packages) "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac
 done

@@ -7,6 +7,7 @@
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
 #   services    nova-api and nova-manage on a MariaDB
+#   client      the openstack plug-in, with openstack of 2024.1 and of now
 #   cloud       stories on the embedded cloud
 #   netbox      the CMDB driver for NetBox, against a real one
 #   py39        our unit tests on Python 3.9, that of EL9
@@ -15,13 +16,19 @@
 # TEST is the dotted name of a test, a class or a module of nova.tests: only
 # those run, in their suite or the ones named.
 source "$(dirname "$0")/lib.sh"
-[ $# -gt 0 ] || set -- tools pep8 unit functional services cloud py39 queue packages
+[ $# -gt 0 ] || set -- \
+    tools pep8 unit functional services client cloud py39 queue packages
 "$TOOLS/tree.sh" >/dev/null
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do
     case $suite in
         services) "$TOOLS/setup.sh" services ;;
+        cloud) "$TOOLS/setup.sh" client ;;
         netbox) "$TOOLS/setup.sh" netbox ;;
+        client)
+            "$TOOLS/setup.sh" client
+            PYTHON39_CLIENT=$("$TOOLS/python39.sh" client)
+            export PYTHON39_CLIENT ;;
         py39) PYTHON39=$("$TOOLS/python39.sh" nova); export PYTHON39 ;;
         packages) "$TOOLS/packages.sh" ;;
     esac

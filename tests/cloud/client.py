@@ -16,13 +16,13 @@ class Refused(Exception):
 
 class Cloud:
     """
-    :param python: of the virtual environment of the tree
-    :param tree: of the Nova that runs
+    :param fork: a patchqueue.fork.Fork
     :param folder: of the cloud
     """
 
-    def __init__(self, python, tree, folder):
-        self._python, self._tree, self.folder = python, tree, folder
+    def __init__(self, fork, folder):
+        self._python, self._tree, self.folder = fork.python, fork.tree, folder
+        self._openstack = fork.build / 'venv/client-2024.1/bin/openstack'
         self._names = map('server%d'.__mod__, itertools.count(1))
 
     def control(self, command):
@@ -43,8 +43,7 @@ class Cloud:
         :raises Refused: it failed; with what it said
         """
         done = subprocess.run(
-            [pathlib.Path(self._python).with_name('openstack'),
-             '--os-cloud', user, *words, *(['-f', 'json'] if parse else [])],
+            [self._openstack, '--os-cloud', user, *words, *(['-f', 'json'] if parse else [])],
             env=dict(os.environ, PYTHONWARNINGS='ignore',
                      OS_CLIENT_CONFIG_FILE=str(self.folder / 'clouds.yaml')),
             stdin=subprocess.DEVNULL, text=True, capture_output=True,

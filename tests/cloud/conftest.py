@@ -20,8 +20,7 @@ def cloud(tmp_path_factory):
     fork = Fork()
     if not fork.tree.exists() or fork.python == sys.executable:
         pytest.skip('the tree is not made: tools/tree.sh, tools/setup.sh nova')
-    cloud = client.Cloud(
-        fork.python, fork.tree, tmp_path_factory.mktemp('cloud'))
+    cloud = client.Cloud(fork, tmp_path_factory.mktemp('cloud'))
     cloud.control('start')
     try:
         yield cloud

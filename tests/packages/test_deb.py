@@ -31,6 +31,8 @@ PACKAGES = ('python3-nova', 'nova-common', 'nova-api', 'nova-cmdb-agent',
             'nova-conductor', 'nova-scheduler', 'nova-compute',
             'nova-compute-kvm',
             'nova-novncproxy', 'nova-serialproxy', 'nova-spicehtml5proxy')
+# The openstack plug-in, from a source of its own.
+CLIENT = 'python3-osc-mycompany-metrics'
 # The commands without --version.
 SILENT = ('nova-rootwrap', 'nova-rootwrap-daemon', 'nova-api-wsgi',
           'nova-metadata-wsgi')
@@ -58,7 +60,7 @@ def _newest_input():
     return max(
         path.stat().st_mtime for name in (
             'CHANGES.mycompany', 'features.toml', 'upstream.toml', 'nova',
-            'patches', 'packaging/deb', 'tools/build-deb.sh')
+            'patches', 'packaging/deb', 'client', 'tools/build-deb.sh')
         for path in [FORK.root / name, *(FORK.root / name).rglob('*')]
         if '__pycache__' not in path.parts)
 
@@ -84,6 +86,12 @@ def built(version):
 def everything(built):
     """All packages in dist/, the libraries' among them."""
     return sorted(FORK.dist.glob('*.deb'))
+
+
+@pytest.fixture(scope='session')
+def client_package(everything):
+    found, = [path for path in everything if path.name.startswith(CLIENT)]
+    return found
 
 
 def upstream_file(path):
@@ -150,6 +158,25 @@ class TestSourcePackage:
                   if (unpacked.parent / path.name).read_bytes()
                   != path.read_bytes()]
         assert differ == []
+
+
+class TestClientSourcePackage:
+
+    def test_built_elsewhere_it_gives_the_same_bytes(
+            self, client_package, tmp_path):
+        version = output('dpkg-deb', '--field', client_package,
+                         'Version').strip()
+        output('dpkg-source', '--no-check', '-x', FORK.dist / (
+            'python-osc-mycompany-metrics_%s.dsc' % version),
+            tmp_path / 'client')
+        subprocess.run(
+            ['dpkg-buildpackage', '--no-sign', '--build=binary'],
+            cwd=tmp_path / 'client', check=True, umask=0o077,
+            capture_output=True,
+            env={'PATH': deb_root.PATH, 'HOME': str(tmp_path),
+                 'TZ': 'Asia/Tokyo', 'LC_ALL': 'C.UTF-8'})
+        assert (tmp_path / client_package.name).read_bytes() == (
+            client_package.read_bytes())
 
 
 class TestContents:
@@ -221,6 +248,15 @@ class TestInstalled:
                           *PACKAGES).stdout
         assert sorted(said.splitlines()) == sorted(
             '%s %s installed' % (name, version) for name in PACKAGES)
+
+    def test_the_distributions_openstack_has_the_metrics_commands(
+            self, system, client_package):
+        said = system.run('openstack', 'server', 'metrics', 'watch', '--help',
+                          user='nova').stdout
+        assert '--interval <seconds>' in said
+        version = system.run('dpkg-query', '-W', '-f', '${Version}',
+                             CLIENT).stdout
+        assert version.startswith(FORK.release.tag.partition('-')[2] + '-')
 
     def test_user_nova_cannot_log_in(self, system):
         entry = system.run('getent', 'passwd', 'nova').stdout.strip()

@@ -44,7 +44,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def source(built):
-    found, = built.glob('*.src.rpm')
+    found, = built.glob('openstack-nova-*.src.rpm')
     return found
 
 
@@ -52,7 +52,14 @@ def source(built):
 def packages(built):
     """The path of each package that is no source package, by its name."""
     return {query(path, '%{NAME}'): path
-            for path in sorted(built.glob('*.noarch.rpm'))}
+            for path in sorted(built.glob('*nova*.noarch.rpm'))}
+
+
+@pytest.fixture(scope='session')
+def client_package(built):
+    """The openstack plug-in, from a source package of its own."""
+    found, = built.glob('python3-osc-mycompany-metrics-*.noarch.rpm')
+    return found
 
 
 @pytest.fixture(scope='session')
@@ -152,7 +159,7 @@ def test_rebuilt_alone_the_source_package_gives_the_same(
     checkout.run(checkout.ROOT / 'tools' / 'build-rpm.sh',
                  '--rebuild', alone / source.name, tmp_path / 'out')
     assert digests(tmp_path / 'out', '*.noarch.rpm') == digests(
-        built, '*.noarch.rpm')
+        built, '*nova*.noarch.rpm')
 
 
 def test_a_build_elsewhere_gives_the_same_bytes(built, tmp_path):
@@ -272,6 +279,28 @@ def test_a_second_build_waits_and_leaves_the_firsts_folder(
         assert (first.real / 'written').exists()
     second.join(60)
     assert list(shared.tmp.iterdir()) == [shared.lock]
+
+
+# The openstack plug-in.
+
+def test_the_plug_in_has_the_version_of_the_fork(client_package, fork):
+    assert query(client_package, '%{VERSION}') == (
+        fork.release.tag.partition('-')[2])
+
+
+def test_the_openstack_command_finds_the_installed_plug_in(
+        client_package, tmp_path):
+    python = checkout.run(checkout.ROOT / 'tools' / 'python39.sh',
+                          'client').stdout.strip()
+    root = Root(tmp_path, python)
+    root.rpm('--initdb')
+    root.home.mkdir(exist_ok=True)
+    root.rpm('--install', '--nodeps', client_package)
+    said = checkout.run(
+        python, '-s', '-m', 'openstackclient.shell', 'server', 'metrics',
+        'watch', '--help', cwd=root.home, HOME=str(root.home),
+        PYTHONPATH=str(root.path / SITE), PYTHONDONTWRITEBYTECODE='1').stdout
+    assert '--interval <seconds>' in said
 
 
 # The packages' metadata.

@@ -17,7 +17,7 @@ from patchqueue import toml
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp('wheel')
     checkout.run(checkout.ROOT / 'tools' / 'build-wheel.sh', folder)
-    found, = folder.iterdir()
+    found, = folder.glob('nova-*')
     return found
 
 

@@ -275,6 +275,14 @@ def test_a_change_after_the_tag_without_an_entry_is_found(fake):
     assert 'Write the next entry' in check.check_version(fake.fork)[0]
 
 
+# The openstack plug-in's version is the release alone.
+CLIENT_PACKAGES = (
+    'python3-osc-mycompany-metrics_2024.1.1-1~deb12+1_all.deb',
+    'python-osc-mycompany-metrics-2024.1.1-1.el9.src.rpm',
+    'python3-osc-mycompany-metrics-2024.1.1-1.el9.noarch.rpm',
+    'osc_mycompany_metrics-2024.1.1-py3-none-any.whl')
+
+
 def test_the_packages_of_a_release_are_all_there_and_no_others(fake):
     fake.write('packaging/deb/nova/control',
                'Source: nova\n\nPackage: python3-nova\n')
@@ -288,16 +296,27 @@ def test_the_packages_of_a_release_are_all_there_and_no_others(fake):
                  'openstack-nova-%s.src.rpm' % rpm,
                  'openstack-nova-api-%s.noarch.rpm' % rpm,
                  'python3-nova-%s.noarch.rpm' % rpm,
-                 'nova-29.4.0-py3-none-any.whl'):
+                 'nova-29.4.0-py3-none-any.whl',
+                 *CLIENT_PACKAGES):
         (fake.fork.dist / name).touch()
     assert check.packages_findings(fake.fork) == []
     (fake.fork.dist / 'old_29.3.0+mycompany2024.1.0-1_all.deb').touch()
-    for name in ('python3-nova_*', 'openstack-nova-api-*', '*.whl'):
+    for name in ('python3-nova_*', 'openstack-nova-api-*', 'nova-*.whl'):
         for path in fake.fork.dist.glob(name):
             path.unlink()
     assert [line.partition(' ')[0] for line in check.packages_findings(
         fake.fork)] == ['dist/old_29.3.0+mycompany2024.1.0-1_all.deb',
                         'dist/', 'dist/', 'dist/']
+
+
+def test_the_plug_in_of_another_release_is_none_of_this_one(fake):
+    fake.write('packaging/deb/nova/control', 'Source: nova\n')
+    fake.write('packaging/rpm/openstack-nova.spec.in', 'Name: nova\n')
+    fake.fork.dist.mkdir()
+    for name in CLIENT_PACKAGES:
+        (fake.fork.dist / name.replace('2024.1.1', '2024.1.2')).touch()
+    found = check.packages_findings(fake.fork)
+    assert len([line for line in found if 'osc' in line]) == 4
 
 
 def test_the_figures_count_what_a_patch_touches(fork):

@@ -14,6 +14,10 @@ test:
 \ttouch dist/nova-api_29.4.0+mycompany2024.1.1-1_all.deb
 \ttouch dist/nova-29.4.0-1.mycompany.2024.1.1.el9.src.rpm
 \ttouch dist/nova-29.4.0-py3-none-any.whl
+\ttouch dist/python3-osc-mycompany-metrics_2024.1.1-1_all.deb
+\ttouch dist/python-osc-mycompany-metrics-2024.1.1-1.el9.src.rpm
+\ttouch dist/python3-osc-mycompany-metrics-2024.1.1-1.el9.noarch.rpm
+\ttouch dist/osc_mycompany_metrics-2024.1.1-py3-none-any.whl
 '''
 
 

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 
+from patchqueue import client
 from patchqueue import history
 from patchqueue import patches
 from patchqueue import series
@@ -550,6 +551,11 @@ def _expected(fork):
             name if flag else '%s-%s' % (main, name), top.upstream,
             top.rpm_release)
     yield 'nova-%s-*.whl' % top.upstream
+    ours = client.version(fork)
+    yield 'python3-%s_%s-*.deb' % (client.NAME, ours)
+    yield 'python-%s-%s-*.src.rpm' % (client.NAME, ours)
+    yield 'python3-%s-%s-*.noarch.rpm' % (client.NAME, ours)
+    yield '%s-%s-*.whl' % (client.NAME.replace('-', '_'), ours)
 
 
 def figures(fork):

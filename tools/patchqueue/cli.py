@@ -5,6 +5,7 @@ import json
 import sys
 
 from patchqueue import check
+from patchqueue import client
 from patchqueue import compare
 from patchqueue import release
 from patchqueue import releasing
@@ -33,6 +34,11 @@ def do_series(fork, args):
     folder = args.folder or fork.dist / 'patches'
     for name in series.write(fork, folder):
         print('%s/%s' % (folder, name))
+
+
+def do_client_source(fork, args):
+    """write the source of the openstack plug-in, ready to build"""
+    client.write_source(fork, args.folder)
 
 
 def do_version(fork, args):
@@ -120,6 +126,7 @@ def parser():
     add('fetch', do_fetch, arg('version', nargs='*'))
     add('tree', do_tree, arg('--discard', action='store_true'))
     add('series', do_series, arg('folder', nargs='?'))
+    add('client-source', do_client_source, arg('folder'))
     add('version', do_version, arg('what', nargs='?', default='tag'),
         arg('--suffix', default=''))
     add('check', do_check, arg('--json', action='store_true'),

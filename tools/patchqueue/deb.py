@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 
+from patchqueue import client
 from patchqueue import release
 from patchqueue import series
 from patchqueue import toml
@@ -22,6 +23,9 @@ from patchqueue.fork import Fork
 _KEYS = {'sdist': str, 'version': str, 'sha256': str, 'source': str,
          'package': str, 'summary': str, 'why': str, 'revision': int,
          'date': str}
+
+# Debian's way to name the source of a module.
+CLIENT_SOURCE = 'python-' + client.NAME
 
 
 def suffix(os_release='/etc/os-release'):
@@ -93,13 +97,36 @@ def write_library(fork, library, work, suffix):
     # Below a revision of the distribution's: its -1 of the same version wins.
     values['debversion'] = '%s-0mycompany%s%s' % (
         library['version'], library['revision'], suffix)
+    _fill_in(tree, values)
+    _date(tree, email.utils.parsedate_to_datetime(
+        library['date']).timestamp())
+    return tree
+
+
+def write_client(fork, work, suffix):
+    """Write the source tree of client/ into `work`, and return its path."""
+    top, version = fork.release, client.version(fork)
+    values = {
+        'source': CLIENT_SOURCE, 'package': 'python3-' + client.NAME,
+        'tag': top.tag, 'maintainer': top.maintainer,
+        'debversion': '%s-1%s' % (version, suffix),
+        'date': email.utils.format_datetime(top.date)}
+    client.write_archive(fork, work / ('%s_%s.orig.tar.gz' % (
+        CLIENT_SOURCE, version)))
+    tree = work / ('%s-%s' % (CLIENT_SOURCE, version))
+    client.write_source(fork, tree)
+    shutil.copytree(fork.root / 'packaging' / 'deb' / 'client',
+                    tree / 'debian')
+    _fill_in(tree, values)
+    _date(tree, top.epoch_seconds)
+    return tree
+
+
+def _fill_in(tree, values):
     for name in ('changelog', 'control', 'copyright'):
         path = tree / 'debian' / name
         path.write_text(re.sub(
             '@([a-z]+)@', lambda found: values[found[1]], path.read_text()))
-    _date(tree, email.utils.parsedate_to_datetime(
-        library['date']).timestamp())
-    return tree
 
 
 def _unpack(sdist, work, source, version):
@@ -131,6 +158,7 @@ def main(argv=None):
         for library in libraries(
                 fork.root / 'packaging' / 'deb' / 'libraries.toml'):
             print(write_library(fork, library, args.work, last))
+        print(write_client(fork, args.work, last))
         print(write_nova(fork, args.work, last))
     except ForkError as error:
         print('error: %s' % error, file=sys.stderr)

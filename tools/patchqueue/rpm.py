@@ -7,6 +7,7 @@ that rpmbuild writes down are fixed.
 """
 
 import argparse
+import datetime
 import fcntl
 import os
 import pathlib
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+from patchqueue import client
 from patchqueue import release
 from patchqueue import series
 from patchqueue import upstream
@@ -26,9 +28,11 @@ from patchqueue.run import progress
 from patchqueue.run import require
 
 SPEC = 'openstack-nova.spec'
+CLIENT_SPEC = 'python-%s.spec' % client.NAME
 
 # Files of packaging/rpm that are for the build only, no part of the source.
-_NOT_SOURCES = (SPEC + '.in', 'macros.not-el9', 'build-requirements.txt')
+_NOT_SOURCES = (SPEC + '.in', CLIENT_SPEC + '.in', 'macros.not-el9',
+                'build-requirements.txt')
 
 # rpmbuild writes its folder into the source package. It is therefore this
 # one wherever the checkout is: a link into build/rpm, while a build runs.
@@ -121,12 +125,31 @@ def write_sources(fork, folder):
         'min_qemu': minimum(driver, 'MIN_QEMU_VERSION'),
         'changelog': release.rpm_changelog(entries).rstrip('\n'),
     }
-    (folder / SPEC).write_text(re.sub(
-        r'@([a-z_]+)@', lambda found: values[found[1]],
-        (ours / (SPEC + '.in')).read_text()))
+    _write_spec(fork, folder, SPEC, values)
+
+
+def write_client_sources(fork, folder):
+    """Write all that the plug-in's source package is made of into `folder`.
+    """
+    folder.mkdir(parents=True)
+    version = client.version(fork)
+    name = '%s-%s' % (client.NAME, version)
+    client.write_archive(fork, folder / (name + '.tar.gz'))
+    day = fork.release.date.astimezone(datetime.timezone.utc)
+    _write_spec(fork, folder, CLIENT_SPEC, {
+        'version': version, 'archive': name + '.tar.gz', 'folder': name,
+        'tag': fork.release.tag, 'maintainer': fork.release.maintainer,
+        'day': day.strftime('%a %b %d %Y')})
+
+
+def _write_spec(fork, folder, name, values):
+    """Write a spec, and give all files beside it a fixed mode and time."""
+    text = (fork.root / 'packaging' / 'rpm' / (name + '.in')).read_text()
+    (folder / name).write_text(re.sub(
+        r'@([a-z_]+)@', lambda found: values[found[1]], text))
     for path in folder.iterdir():
         path.chmod(0o644)
-        os.utime(path, (entries[0].epoch_seconds,) * 2)
+        os.utime(path, (fork.release.epoch_seconds,) * 2)
 
 
 def _locked():
@@ -226,15 +249,19 @@ class Topdir:
                 self.log, '\n    '.join(tail)))
 
 
-def build_source(fork, python, target):
-    """Make the source package.
+# What writes the sources of each spec.
+_WRITERS = {SPEC: write_sources, CLIENT_SPEC: write_client_sources}
+
+
+def build_source(fork, python, target, spec=SPEC):
+    """Make a source package.
 
     :returns: its path, in the folder `target`
     """
-    progress('making the source package')
+    progress('making the source package of %s' % spec)
     with Topdir(fork, 'source') as topdir:
-        write_sources(fork, topdir.real / 'SOURCES')
-        topdir.rpmbuild(fork, python, '-bs', _TOPDIR / 'SOURCES' / SPEC)
+        _WRITERS[spec](fork, topdir.real / 'SOURCES')
+        topdir.rpmbuild(fork, python, '-bs', _TOPDIR / 'SOURCES' / spec)
         made, = topdir.real.glob('SRPMS/*.src.rpm')
         return _move([made], target)[0]
 
@@ -270,12 +297,12 @@ def main(argv=None):
     target = (args.folder or fork.dist).resolve()
     os.umask(0o022)
     try:
-        made = []
-        source = args.rebuild
-        if source is None:
-            source = build_source(fork, args.python, target)
-            made.append(source)
-        made += build_binary(fork, args.python, source, target)
+        made, sources = [], [args.rebuild]
+        if args.rebuild is None:
+            made = sources = [build_source(fork, args.python, target, spec)
+                              for spec in _WRITERS]
+        for source in sources:
+            made = made + build_binary(fork, args.python, source, target)
     except ForkError as error:
         print('error: %s' % error, file=sys.stderr)
         return 1

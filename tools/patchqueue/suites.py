@@ -83,11 +83,11 @@ def run_stestr(python, folder, test_path, names):
     return count
 
 
-def run_pytest(fork, *paths):
+def run_pytest(fork, *paths, python=sys.executable):
     report = fork.build / 'junit.xml'
     report.unlink(missing_ok=True)
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-ra', '--junit-xml', report,
+        [python, '-m', 'pytest', '-ra', '--junit-xml', report,
          '-o', 'cache_dir=%s' % (fork.build / 'pytest_cache'), *paths],
         cwd=fork.root, stdin=subprocess.DEVNULL)
     count = Count()
@@ -144,13 +144,28 @@ def suite_netbox(fork, only=None):
     return run_pytest(fork, 'tests/netbox')
 
 
+def _python39(variable):
+    """The interpreter that tools/test.sh has had made by tools/python39.sh."""
+    python = os.environ.get(variable)
+    if not python:
+        raise ForkError('%s names no interpreter: run tools/test.sh'
+                        % variable)
+    return python
+
+
+def suite_client(fork, only=None):
+    """the openstack plug-in, with openstack of 2024.1 and a current one"""
+    pythons = [fork.build / 'venv' / name / 'bin' / 'python'
+               for name in ('client-2024.1', 'client-current')]
+    pythons.append(_python39('PYTHON39_CLIENT'))
+    return sum((run_pytest(fork, '-o', 'pythonpath=client', 'client/tests',
+                           python=python)
+                for python in pythons), run_pytest(fork, 'tests/client'))
+
+
 def suite_py39(fork, only=None):
     """our unit tests on Python 3.9, that of EL9"""
-    # tools/test.sh sets it, to what tools/python39.sh made.
-    python = os.environ.get('PYTHON39')
-    if not python:
-        raise ForkError('PYTHON39 names no interpreter: run tools/test.sh')
-    return run_stestr(python, fork.tree, './nova/tests/unit',
+    return run_stestr(_python39('PYTHON39'), fork.tree, './nova/tests/unit',
                       only or ours(fork, 'unit'))
 
 
@@ -162,7 +177,7 @@ def suite_pep8(fork, only=None):
           *[path for path in fork.overlay if path.endswith('.py')]],
          fork.tree),
         ([sys.executable, '-m', 'flake8', 'tools', 'tests', 'benchmarks',
-          'devcloud'],
+          'devcloud', 'client'],
          fork.root),
     )
     failed = sum(subprocess.run(command, cwd=folder).returncode != 0
@@ -194,6 +209,7 @@ SUITES = {
     'services': suite_services,
     'cloud': suite_cloud,
     'netbox': suite_netbox,
+    'client': suite_client,
     'py39': suite_py39,
     'queue': suite_queue,
     'packages': suite_packages,
