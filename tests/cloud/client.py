@@ -43,7 +43,8 @@ class Cloud:
         :raises Refused: it failed; with what it said
         """
         done = subprocess.run(
-            [self._openstack, '--os-cloud', user, *words, *(['-f', 'json'] if parse else [])],
+            [self._openstack, '--os-cloud', user, *words,
+             *(['-f', 'json'] if parse else [])],
             env=dict(os.environ, PYTHONWARNINGS='ignore',
                      OS_CLIENT_CONFIG_FILE=str(self.folder / 'clouds.yaml')),
             stdin=subprocess.DEVNULL, text=True, capture_output=True,
