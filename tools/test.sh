@@ -6,7 +6,7 @@
 #   pep8        upstream's style checks on our files, flake8 on the tools
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
-#   services    nova-api and nova-manage on a MariaDB
+#   services    nova-api, nova-manage and CMDB agents on a MariaDB and a RabbitMQ
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
 #   packages    build the packages, install them and run them
