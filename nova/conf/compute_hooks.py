@@ -20,7 +20,8 @@ Plug-ins that are told what happens to servers.
 
 Each enabled hook runs in a process of its own, which nova-compute (or
 nova-api) starts with the first event. With none enabled nothing is started,
-sent or looked up. """)
+sent or looked up.
+""")
 
 compute_hooks_opts = [
     cfg.ListOpt(
