@@ -5,8 +5,8 @@
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
 #   nova      build/venv/nova, to run and test the tree with the pins of
 #             constraints.txt
-#   services  MariaDB's server and client, to test services on a database; no
-#             database is made or started
+#   services  MariaDB's server and client, and RabbitMQ's server, to test
+#             services on a database and a bus; neither is made or started
 #   netbox    build/venv/netbox with a NetBox, and what it runs on: PostgreSQL,
 #             of which Debian makes a cluster that is not used, and Redis
 #   client    build/venv/client-2024.1 and build/venv/client-current: each with
@@ -42,6 +42,17 @@ need_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
         --no-install-recommends "${missing[@]}" >"$BUILD/apt.log" 2>&1 \
         || { tail -20 "$BUILD/apt.log" >&2; exit 1; }
+}
+
+# Run a command, during which packages start no service. What a machine says
+# already of services that may be started stays in force.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+    if [ -e "$policy" ] || ! "${as_root[@]}" true 2>/dev/null; then "$@"; return; fi
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+    ( trap '"${as_root[@]}" rm -f "$policy"' EXIT; "$@" )
 }
 
 say_missing() {
@@ -107,6 +118,8 @@ setup_nova() {
 setup_services() {
     # Not mariadb-server, which starts a database of the machine's own.
     need_packages mariadb-server-core mariadb-client-core
+    # Its package starts a bus of the machine's own, unless it is told not to.
+    [ -x /usr/sbin/rabbitmq-server ] || without_services need_packages rabbitmq-server
 }
 
 # Print the path of a Python that NetBox runs on: the one that FORK_PYTHON_NETBOX

@@ -6,7 +6,7 @@
 #   pep8        upstream's style checks on our files, flake8 on the tools
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
-#   services    nova-api and nova-manage on a MariaDB
+#   services    nova-api, nova-manage and CMDB agents on a MariaDB and a RabbitMQ
 #   client      the openstack plug-in, with openstack of 2024.1 and of now
 #   cloud       stories on the embedded cloud
 #   netbox      the CMDB driver for NetBox, against a real one

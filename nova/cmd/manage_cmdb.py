@@ -78,8 +78,8 @@ class CMDBCommands:
     @cmd_common.action_description("""Compare the CMDB's records with the
 servers of all cells, and list what differs: servers without a record
 (missing), records that differ (stale), and records without a server (ghost).
-Changes nothing. Returns 0 when nothing differs, 1 when something does, 2 when not all
-could be compared.""")
+Changes nothing. Returns 0 when nothing differs, 1 when something does, 2 when
+not all could be compared.""")
     @cmd_common.args('--json', action='store_true', dest='as_json',
                      help='As JSON.')
     def diff(self, as_json=False):

@@ -13,8 +13,9 @@
 """nova-cmdb-agent: keep the CMDB in line with the servers.
 
 It runs on controllers, as many of it as wanted. Each listens to the bus of
-every cell, and they compete for the messages. A message stays on the bus, taken but
-not acknowledged, until the CMDB agrees; when an agent dies, another gets it.
+every cell, and they compete for the messages. A message stays on the bus,
+taken but not acknowledged, until the CMDB agrees; when an agent dies, another
+gets it.
 
 SIGTERM and SIGINT let the requests end that are under way and give the rest
 back to the bus. SIGHUP does the same and begins anew with the options read

@@ -14,9 +14,9 @@
 
 A message is a server's id. It lies in one durable queue of the bus that Nova
 has anyway, on an exchange of our own: Nova's may have been declared as not
-durable. Agents compete for messages, and a message leaves the queue when it was
-dealt with. Where ``[oslo_messaging_rabbit] rabbit_quorum_queue`` is set, this
-queue is one too.
+durable. Agents compete for messages, and a message leaves the queue when it
+was dealt with. Where ``[oslo_messaging_rabbit] rabbit_quorum_queue`` is set,
+this queue is one too.
 
 Each cell has its bus. Nova's services send to their own, agents listen to all.
 """

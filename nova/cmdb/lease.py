@@ -15,8 +15,8 @@
 A row in the API database names who does it. Its holder changes the row again
 and again; who sees it unchanged for LEASE seconds of its own clock takes it
 over. So a holder that was killed is in nobody's way for long, and the clocks
-of the hosts need not agree. A holder that has lost the row notices when it next
-changes it, and stops.
+of the hosts need not agree. A holder that has lost the row notices when it
+next changes it, and stops.
 
 tooz would do, but Nova sets up none unless somebody configures a backend, and
 the API database is always there.

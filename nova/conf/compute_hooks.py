@@ -19,8 +19,8 @@ compute_hooks_group = cfg.OptGroup(
 Plug-ins that are told what happens to servers.
 
 Each enabled hook runs in a process of its own, which nova-compute (or
-nova-api) starts with the first event. With none enabled nothing is started, sent or
-looked up.
+nova-api) starts with the first event. With none enabled nothing is started,
+sent or looked up.
 """)
 
 compute_hooks_opts = [
@@ -38,8 +38,8 @@ holds 256 of them, and those that do not fit are dropped, counted and logged.
 
 On compute nodes it is told when a server was built, has failed to build, was
 deleted, or has changed its host, addresses or state. Set it for nova-api too
-to be told of a new name, and of servers that are deleted while their compute node
-is down; each worker of nova-api then has a process for each hook.
+to be told of a new name, and of servers that are deleted while their compute
+node is down; each worker of nova-api then has a process for each hook.
 
 Possible values:
 

@@ -20,6 +20,7 @@ from stevedore import extension
 from nova.api.validation.extra_specs import mycompany as extra_specs
 from nova.cmdb.drivers import http
 from nova.cmdb.drivers import netbox
+from nova.cmdb import hook
 from nova.conf import mycompany as conf
 from nova.conf import opts
 from nova import policies
@@ -81,3 +82,7 @@ class EntryPointsTestCase(test.NoDBTestCase):
         found = extension.ExtensionManager('nova.cmdb.drivers')
         self.assertIs(http.HTTPDriver, found['http'].plugin)
         self.assertIs(netbox.NetBoxDriver, found['netbox'].plugin)
+
+    def test_the_hook_for_the_cmdb_is_loaded(self):
+        found = extension.ExtensionManager('nova.compute.hooks')
+        self.assertIs(hook.CMDBHook, found['cmdb'].plugin)
