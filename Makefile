@@ -1,8 +1,8 @@
 # An index of the commands. Each is a script in tools/, which has --help.
 
 .DEFAULT_GOAL := help
-.PHONY: help tree series check test test-upstream test-packages bench packages \
-    deb rpm wheel release clean
+.PHONY: help tree series check test test-upstream test-packages test-libvirt \
+    bench packages deb rpm wheel release clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -24,6 +24,9 @@ check:          ## check that the queue holds
 
 test-packages:  ## build the packages, install them in clean roots and run them
 	@tools/test.sh packages
+
+test-libvirt:   ## live metrics of real guests, compared with virsh (needs root)
+	@tools/test.sh libvirt
 
 test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 	@tools/test-upstream.sh
