@@ -106,7 +106,7 @@ def get_page(context, limit, marker=None, host=None, project_id=None):
     :param marker: uuid of the last server of the page before
     :returns: (those on the page, those whose cell does not answer)
     :raises MarkerNotFound: there is no server of that uuid
-    :raises CellTimeout: the cell of the host does not answer
+    :raises CellTimeout: the cell of the host does not answer, or is not known
     """
     filters = {'deleted': False}
     if project_id is not None:
@@ -119,7 +119,11 @@ def get_page(context, limit, marker=None, host=None, project_id=None):
             mapping = objects.HostMapping.get_by_host(context, host)
         except exception.HostMappingNotFound:
             return [], []
-        cells = [mapping.cell_mapping]
+        cells = [cell for cell in get_cells()
+                 if cell.uuid == mapping.cell_mapping.uuid]
+        if not cells:
+            # Added since this process has read them.
+            raise exception.CellTimeout()
     lister = _Lister(
         _SORT_KEYS, _SORT_DIRS, cells=cells,
         batch_size=instance_list.get_instance_list_cells_batch_size(

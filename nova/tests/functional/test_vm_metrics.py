@@ -576,3 +576,9 @@ class ListTestCase(_MetricsTestCase):
             response = self._refused(
                 503, self._list, '?host=host2', self.admin_api)
         self.assertEqual('10', response.headers['Retry-After'])
+
+    def test_a_host_in_a_cell_that_is_not_known_yet_is_unavailable(self):
+        self._create_on('host2')
+        with mock.patch.object(nova_context, 'CELLS',
+                               [self.cell_mappings['cell1']]):
+            self._refused(503, self._list, '?host=host2', self.admin_api)
