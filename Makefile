@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tree series check test test-upstream test-packages test-netbox \
-    bench cloud cloud-stop packages deb rpm wheel release clean
+    test-libvirt bench cloud cloud-stop packages deb rpm wheel release clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -27,6 +27,9 @@ test-packages:  ## build the packages, install them in clean roots and run them
 
 test-netbox:    ## the CMDB driver against a real NetBox, which is installed
 	@tools/test.sh netbox
+
+test-libvirt:   ## live metrics of real guests, compared with virsh (needs root)
+	@tools/test.sh libvirt
 
 test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 	@tools/test-upstream.sh

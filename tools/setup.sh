@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: tools/setup.sh [tools|nova|services|client|netbox|packages]...
+# usage: tools/setup.sh [tools|nova|services|client|netbox|libvirt|packages]...
 #
 # Set up what the other commands need; they call it themselves.
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
@@ -11,6 +11,8 @@
 #             of which Debian makes a cluster that is not used, and Redis
 #   client    build/venv/client-2024.1 and build/venv/client-current: each with
 #             the openstack command and the plug-in of client/ in it
+#   libvirt   libvirtd, QEMU, and a kernel and a busybox to make guests of; no
+#             daemon and no guest is started
 #   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
 # System packages come through apt when that can be done (as root, or with
 # sudo that asks nothing); else it says what to install and stops.
@@ -178,6 +180,39 @@ setup_client() {
     need_plugin client-current
 }
 
+# The kernel's package, unpacked and not installed.
+need_guest_kernel() {
+    local kernel=$BUILD/guest-kernel name
+    [ ! -d "$kernel/boot" ] || return 0
+    echo "-- unpacking a kernel for guests into build/guest-kernel" >&2
+    rm -rf "$kernel"; mkdir -p "$kernel"
+    name=$(apt-cache depends linux-image-cloud-amd64 \
+        | awk '$1 == "Depends:" {print $2; exit}')
+    (cd "$kernel" && apt-get download -qq "$name" >"$BUILD/apt.log" 2>&1) \
+        || { tail -5 "$BUILD/apt.log" >&2; exit 1; }
+    dpkg-deb --extract "$kernel"/*.deb "$kernel"
+    rm "$kernel"/*.deb
+}
+
+# Beside the virtual environment of nova, in which upstream's tests find no
+# libvirt, as on the machines that upstream runs them on.
+need_libvirt_python() {
+    local folder=$BUILD/libvirt-python
+    [ ! -d "$folder" ] || return 0
+    install "$BUILD/venv/nova/bin/pip" -c "$ROOT/constraints.txt" --no-deps \
+        --target "$folder.new" libvirt-python
+    mv "$folder.new" "$folder"
+}
+
+setup_libvirt() {
+    need_packages busybox-static cpio gcc iproute2 libc6-dev libvirt-clients \
+        libvirt-daemon libvirt-daemon-driver-qemu libvirt-dev pkg-config \
+        python3-dev qemu-system-x86 seabios
+    need_guest_kernel
+    setup_nova
+    need_libvirt_python
+}
+
 setup_packages() {
     need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
@@ -189,7 +224,7 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|services|client|netbox|packages) "setup_$part" ;;
+        tools|nova|services|client|netbox|libvirt|packages) "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac
 done

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # usage: tools/test.sh [SUITE...] [--name TEST]...
 #
-# Run the suites, all but netbox unless told, and print their counts and the sum.
+# Run the suites, all but netbox and libvirt unless told, and print their counts
+# and the sum.
 #   tools       the tests of the queue's tools
 #   pep8        upstream's style checks on our files, flake8 on the tools
 #   unit        our unit tests, and upstream's of what the queue edits
@@ -13,6 +14,7 @@
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
 #   packages    build the packages, install them and run them
+#   libvirt     Nova's libvirt driver with real guests; needs root
 # TEST is the dotted name of a test, a class or a module of nova.tests: only
 # those run, in their suite or the ones named.
 source "$(dirname "$0")/lib.sh"
@@ -22,9 +24,10 @@ source "$(dirname "$0")/lib.sh"
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do
     case $suite in
-        services) "$TOOLS/setup.sh" services ;;
         cloud) "$TOOLS/setup.sh" client ;;
         netbox) "$TOOLS/setup.sh" netbox ;;
+        services) "$TOOLS/setup.sh" services client ;;
+        libvirt) "$TOOLS/setup.sh" libvirt ;;
         client)
             "$TOOLS/setup.sh" client
             PYTHON39_CLIENT=$("$TOOLS/python39.sh" client)

@@ -66,8 +66,9 @@ How long nova-compute lets a request wait for a sample that is being taken,
 when there is none yet or only one older than three times ``sample_interval``.
 After that the API answers 503.
 
-The hypervisor's call itself is not given up: there is never more than one, and
-sampling goes on when it returns.
+It is also how long sampling waits for the hypervisor's call. One that takes
+longer, because a guest hangs, is left alone and another one is made, which
+leaves that guest out. Not more than five calls are left so.
 
 Possible values:
 

@@ -201,6 +201,11 @@ def suite_packages(fork, only=None):
     return run_pytest(fork, 'tests/packages')
 
 
+def suite_libvirt(fork, only=None):
+    """Nova's libvirt driver with real guests, in a libvirtd of their own"""
+    return run_pytest(fork, 'tests/libvirt')
+
+
 SUITES = {
     'tools': suite_tools,
     'pep8': suite_pep8,
@@ -213,6 +218,7 @@ SUITES = {
     'py39': suite_py39,
     'queue': suite_queue,
     'packages': suite_packages,
+    'libvirt': suite_libvirt,
 }
 
 

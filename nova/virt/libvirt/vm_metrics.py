@@ -15,11 +15,12 @@
 A thread samples from the first request on, once per [vm_metrics]
 sample_interval, and ends by itself when nobody has asked for a while. Requests
 are answered from what it has last read; only the first ones wait, for the
-sample that is being taken, and not for long. So there is never more than one
-call, whoever hangs, and no request calls libvirt.
+sample that is being taken, and not for long. No request calls libvirt.
 
 NOWAIT makes libvirt leave out what it would have to ask a busy guest for:
-those values are then not known.
+those values are then not known. A guest is busy with another call. So the
+first call to meet a guest that hangs hangs with it, and the next ones leave
+that guest out: a call that takes too long is left alone, and another one made.
 """
 
 import re
@@ -35,6 +36,10 @@ from nova.virt import vm_metrics
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
+
+# So many calls may hang, each with another guest, before no more are made:
+# each takes a thread here and a worker of libvirtd, which has 20.
+_MAX_HANGING = 5
 
 # A sample is used for as many intervals, should the next ones not come.
 _USED_FOR = 3
@@ -146,8 +151,8 @@ def _devices(stats, kind, counters):
 class Sampler:
     """Reads all guests again and again, while somebody asks.
 
-    :param read: called in a thread, with never more than one call at a time;
-        returns a dict of uuid to Reading; may hang, may raise
+    :param read: called in a thread, one call after the other but for those
+        that hang; returns a dict of uuid to Reading; may hang, may raise
     """
 
     def __init__(self, read):
@@ -200,8 +205,16 @@ class Sampler:
         self._error = None
 
     def _run(self):
+        hanging = []
         while True:
-            self._sample()
+            reader = threading.Thread(
+                target=self._sample, args=(self._called_at,), daemon=True)
+            reader.start()
+            reader.join(CONF.vm_metrics.sample_timeout)
+            hanging = [one for one in [*hanging, reader] if one.is_alive()]
+            while len(hanging) >= _MAX_HANGING:
+                hanging[0].join(CONF.vm_metrics.sample_interval)
+                hanging = [one for one in hanging if one.is_alive()]
             with self._changed:
                 while self._get_rest() > 0:
                     self._changed.wait(self._get_rest())
@@ -212,7 +225,7 @@ class Sampler:
                     return
                 self._begin_reading()
 
-    def _sample(self):
+    def _sample(self, called_at):
         sample = error = None
         try:
             sample = self._read()
@@ -220,6 +233,9 @@ class Sampler:
             # libvirt may be back at the next try.
             error = exc
         with self._changed:
+            if called_at != self._called_at:
+                # It has hung, and others have been made since.
+                return
             if error is None:
                 self._before = self._last or {}
                 self._last, self._last_at = sample, time.monotonic()

@@ -230,7 +230,7 @@ class SamplerTestCase(test.NoDBTestCase):
         reads = self.reads
         self.assertEqual(({'guest': reads + 1}, {}), self.sampler.get())
 
-    def test_while_a_read_hangs_nobody_starts_another(self):
+    def test_while_a_read_hangs_no_request_starts_another(self):
         self.conf.sample_timeout = 0.05
         self.may_return.clear()
         for _ in range(5):
@@ -274,6 +274,29 @@ class SamplerTestCase(test.NoDBTestCase):
         self.assertRaises(vm_metrics.SamplesUnavailable, self.sampler.get)
         self.may_return.set()
         self._wait(lambda: self.reads >= 3)
+
+    def test_a_read_that_hangs_with_one_guest_does_not_delay_the_next(self):
+        self.conf.sample_interval = self.conf.sample_timeout = 0.05
+        self.may_return.clear()
+        self.assertRaises(vm_metrics.SamplesUnavailable, self.sampler.get)
+        # The first one hangs on, with a guest that the others leave out.
+        self.sampler._read = lambda: {'others': True}
+        self._wait(lambda: self.sampler._last is not None)
+        self.assertEqual({'others': True}, self.sampler.get()[0])
+        self.may_return.set()
+        self.assertEqual({'others': True}, self.sampler.get()[0])
+
+    def test_only_so_many_reads_may_hang(self):
+        self.conf.sample_interval = self.conf.sample_timeout = 0.05
+        self.may_return.clear()
+        self.assertRaises(vm_metrics.SamplesUnavailable, self.sampler.get)
+        self._wait(lambda: self.reads == libvirt_metrics._MAX_HANGING)
+        for _ in range(3):
+            self.assertRaises(
+                vm_metrics.SamplesUnavailable, self.sampler.get)
+        self.assertEqual(libvirt_metrics._MAX_HANGING, self.reads)
+        self.may_return.set()
+        self._wait(lambda: self.reads > libvirt_metrics._MAX_HANGING)
 
     def test_a_failed_read_is_unavailable_until_the_next_that_does_not(self):
         self.conf.sample_interval = 0.05
