@@ -341,7 +341,11 @@ def _failure(error):
         if isinstance(cause, OSError) and cause.strerror and (
                 not isinstance(cause, requests.RequestException)):
             return 'it cannot be reached: %s' % cause.strerror
-    return 'the connection failed: %s' % type(causes[-1]).__name__
+    # Not the last: urllib3 tries what is a TypeError with some Pythons first.
+    told = [cause for cause in causes if isinstance(
+        cause, (OSError, http_client.HTTPException)) and not isinstance(
+            cause, requests.RequestException)] or causes
+    return 'the connection failed: %s' % type(told[-1]).__name__
 
 
 class Client:

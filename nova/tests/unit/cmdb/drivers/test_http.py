@@ -280,6 +280,13 @@ class FaultsTestCase(HTTPTestCase):
             for call, argument in self.calls():
                 self.unavailable(call, argument)
 
+    def test_a_connection_that_is_closed_without_an_answer(self):
+        def close(handler):
+            handler.close_connection = True
+
+        with self.cmdb.fault(close):
+            self.assertUnavailable('the connection failed: RemoteDisconnected')
+
     def test_a_token_that_is_not_accepted(self):
         with self.cmdb.fault(http_cmdb.unauthorized):
             self.assertUnavailable('it does not accept our token (status 401)')
