@@ -32,8 +32,49 @@ _ENDED = ('confirmed', 'reverted', 'error', 'failed', 'completed',
 # What the rows of count_by_node are.
 _OF_TAG, _OF_NONE, _LEFT_OUT = range(3)
 
-_RESIZING = (task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,
-             task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH)
+
+def _settled(*conditions):
+    """The grouped count, of the nodes that meet conditions.
+
+    One statement, each part of which is answered by an index alone. Asked for
+    both tags with OR, a database may go through all servers.
+    """
+    placed = _instances.deleted == 0, _instances.host.isnot(None)
+    by_node = _instances.host, _instances.node
+    of_tag = sa.select(*by_node, sa.func.count(), sa.literal(_OF_TAG)).where(
+        _instances.business_tag == sa.bindparam('tag'), *placed,
+    ).group_by(*by_node)
+    if conditions:
+        of_tag = of_tag.having(*conditions)
+    of_none = sa.select(
+        sa.null(), sa.null(), sa.func.count(), sa.literal(_OF_NONE),
+    ).where(_instances.business_tag.is_(None), *placed)
+    left_out = sa.select(*by_node, sa.literal(1), sa.literal(_LEFT_OUT)).where(
+        _instances.uuid == sa.bindparam('leave_out'),
+        _instances.business_tag == sa.bindparam('tag'), *placed)
+    return sa.union_all(of_tag, of_none, left_out)
+
+
+# What every request asks. The statements are made once: to put them together
+# takes longer than most databases take to answer them.
+_instances = models.Instance.__table__.c
+_migrations = models.Migration.__table__.c
+
+_SETTLED = _settled()
+_SETTLED_AT_LEAST = _settled(sa.func.count() >= sa.bindparam('at_least'))
+_MOVING = sa.select(
+    _instances.uuid, _instances.host, _instances.node,
+    _migrations.source_compute, _migrations.source_node,
+    _migrations.dest_compute, _migrations.dest_node,
+).where(
+    _migrations.instance_uuid == _instances.uuid,
+    _instances.deleted == 0, _instances.business_tag == sa.bindparam('tag'),
+    _migrations.deleted == 0, _migrations.status.notin_(_ENDED))
+_RESIZING = sa.select(
+    _instances.uuid, _instances.deleted, _instances.business_tag,
+).where(_instances.task_state.in_((
+    task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,
+    task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH)))
 
 
 @main_db_api.pick_context_manager_reader
@@ -69,25 +110,10 @@ def _count_settled(context, tag, leave_out, at_least):
 
     :returns: as count_by_node
     """
-    instance = models.Instance
-    placed = instance.deleted == 0, instance.host.isnot(None)
-    by_node = instance.host, instance.node
-    # One statement, each part of which is answered by an index alone. Asked
-    # for both tags with OR, a database may go through all servers.
-    of_tag = sa.select(
-        *by_node, sa.func.count(), sa.literal(_OF_TAG),
-    ).where(instance.business_tag == tag, *placed).group_by(*by_node)
-    if at_least > 1:
-        of_tag = of_tag.having(sa.func.count() >= at_least)
-    of_none = sa.select(
-        sa.null(), sa.null(), sa.func.count(), sa.literal(_OF_NONE),
-    ).where(instance.business_tag.is_(None), *placed)
-    left_out = sa.select(
-        *by_node, sa.literal(1), sa.literal(_LEFT_OUT),
-    ).where(instance.uuid == leave_out, instance.business_tag == tag, *placed)
     counts, unfilled = collections.Counter(), 0
     for host, node, count, kind in context.session.execute(
-            sa.union_all(of_tag, of_none, left_out)):
+            _SETTLED_AT_LEAST if at_least > 1 else _SETTLED,
+            {'tag': tag, 'leave_out': leave_out, 'at_least': at_least}):
         if kind == _OF_NONE:
             unfilled = count
         else:
@@ -115,16 +141,8 @@ def _count_unfilled(context, tag, leave_out):
 def _count_moving(context, tag, leave_out):
     """Count the second slots of the servers that move."""
     counts = collections.Counter()
-    instance, extra = models.Instance, models.InstanceExtra
-    migration = models.Migration
-    ends_of = (migration.source_compute, migration.source_node,
-               migration.dest_compute, migration.dest_node)
-    under_way = (migration.deleted == 0, migration.status.notin_(_ENDED))
-    for uuid, host, node, *ends in context.session.query(
-        instance.uuid, instance.host, instance.node, *ends_of,
-    ).join(migration, migration.instance_uuid == instance.uuid).filter(
-        instance.deleted == 0, instance.business_tag == tag, *under_way,
-    ):
+    for uuid, host, node, *ends in context.session.execute(
+            _MOVING, {'tag': tag}):
         if uuid == leave_out:
             continue
         for end in {tuple(ends[:2]), tuple(ends[2:])} - {(host, node)}:
@@ -133,16 +151,16 @@ def _count_moving(context, tag, leave_out):
     # Those that get the tag by a resize that is under way. They are few, and
     # found by their task first: with more to choose from, a database may go
     # through all servers or all migrations instead.
-    resizing = [uuid for uuid, deleted, found in context.session.query(
-        instance.uuid, instance.deleted, instance.business_tag,
-    ).filter(instance.task_state.in_(_RESIZING))
-        if not deleted and found != tag and uuid != leave_out]
+    resizing = [uuid for uuid, deleted, found in context.session.execute(
+        _RESIZING) if not deleted and found != tag and uuid != leave_out]
     if not resizing:
         return counts
+    migration, extra = models.Migration, models.InstanceExtra
     for *end, flavor in context.session.query(
         migration.dest_compute, migration.dest_node, extra.flavor,
     ).join(extra, extra.instance_uuid == migration.instance_uuid).filter(
-        migration.instance_uuid.in_(resizing), *under_way,
+        migration.instance_uuid.in_(resizing), migration.deleted == 0,
+        migration.status.notin_(_ENDED),
         extra.flavor.like('%business\\_tag%', escape='\\'),
     ):
         if None not in end and (
