@@ -14,6 +14,8 @@ HEAD = 'cdeec0c85668'
 
 RULES = 'mycompany_flavor_rules'
 STATE = 'mycompany_flavor_rules_state'
+LEASES = 'mycompany_cmdb_leases'
+OURS = {RULES, STATE, LEASES}
 
 EMOJI = 'gpu.\N{ROCKET}*'
 MANY = ['flavor-%05d-%s' % (i, 'x' * 100) for i in range(10000)]
@@ -33,11 +35,11 @@ def drop(cloud, *tables):
 
 class TestSync:
 
-    @pytest.mark.parametrize('left', [(), (RULES,), (STATE,)])
+    @pytest.mark.parametrize('left', [(), (RULES,), (STATE,), (RULES, STATE)])
     def test_a_sync_that_was_killed_is_completed_by_the_next(
             self, cloud, server, template, left):
         # MariaDB commits after each table: that is all a kill can leave.
-        drop(cloud, *{RULES, STATE}.difference(left))
+        drop(cloud, *OURS.difference(left))
         cloud.manage('api_db', 'sync')
         assert server.tables(cloud.database) == server.tables(template)
 
@@ -56,7 +58,7 @@ class TestSync:
 
     def test_two_syncs_at_the_same_time_both_succeed(
             self, cloud, server, template):
-        drop(cloud, RULES, STATE)
+        drop(cloud, *OURS)
         # Held back until both have found the tables missing.
         with server.locked('FLUSH TABLES WITH READ LOCK'):
             syncs = [cloud.start_manage('api_db', 'sync') for _ in range(2)]
@@ -69,7 +71,7 @@ class TestSync:
         first, second = cloud.manage(
             'api_db', 'version').stdout.splitlines()
         assert first == HEAD
-        assert second == 'mycompany: flavor_rules'
+        assert second == 'mycompany: flavor_rules, cmdb'
         assert server.run('SELECT * FROM alembic_version',
                           cloud.database) == [(HEAD,)]
 
