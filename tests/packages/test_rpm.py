@@ -455,7 +455,7 @@ def test_each_unit_starts_a_command_of_its_own_package_as_nova(packages):
             for script in ('POSTIN', 'PREUN', 'POSTUN'):
                 assert os.path.basename(unit) in query(
                     path, '%%{%s}' % script), (unit, script)
-    assert len(seen) == 9
+    assert len(seen) == 10
 
 
 def test_the_scriptlets_are_shell_that_can_be_parsed(packages):
@@ -468,7 +468,7 @@ def test_the_scriptlets_are_shell_that_can_be_parsed(packages):
                 checkout.run('sh', '-n', '-c', text)
                 # A macro that was not there.
                 assert '%' not in text
-    assert seen == 2 + 3 * 7
+    assert seen == 2 + 3 * 8
 
 
 def read(path, name):
