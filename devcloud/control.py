@@ -23,6 +23,7 @@ The cloud is up. Try:
     openstack server create --flavor web --image {image} --network private \\
         --min 3 --max 3 web               # one on each host: business tag
     openstack server list --long
+    openstack server metrics list
     openstack --os-cloud devcloud-demo server create --flavor gold \\
         --image {image} --nic none gold   # refused: flavor rules
 

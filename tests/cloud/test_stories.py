@@ -45,6 +45,27 @@ def test_a_project_is_refused_a_flavor_at_create_and_at_resize(
     server('gold')
 
 
+def test_a_user_sees_what_a_server_uses(cloud, server):
+    name = cloud.create('small', user='devcloud-demo')
+    found = cloud.openstack('server', 'metrics', 'show', name, parse=True,
+                            user='devcloud-demo')
+    assert found['server_id'] == cloud.openstack(
+        'server', 'show', name, parse=True, user='devcloud-demo')['id']
+    assert 0 < found['cpu_utilisation'] <= 100
+    assert found['memory_allocated_bytes'] == 512 * 1024 ** 2
+    # Others' servers are in nobody's list.
+    server('small')
+    listed = cloud.openstack('server', 'metrics', 'list', parse=True,
+                             user='devcloud-demo')
+    assert [row['Name'] for row in listed] == [name]
+    cloud.openstack('server', 'stop', name, user='devcloud-demo')
+    with pytest.raises(Refused, match='HTTP 409'):
+        for _ in range(20):
+            cloud.openstack('server', 'metrics', 'show', name,
+                            user='devcloud-demo')
+    cloud.openstack('server', 'delete', '--wait', name, user='devcloud-demo')
+
+
 class TestControl:
 
     def test_a_second_start_says_that_it_runs_already(self, cloud):
