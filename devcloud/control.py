@@ -112,6 +112,11 @@ class Control:
 
     def _clear(self):
         if self.folder.exists():
+            found = {path.name for path in self.folder.iterdir()}
+            if found and not found & {'start.log', *_KEPT}:
+                raise Failed('%s holds something else than a cloud; expected '
+                             'a folder that is empty or not there'
+                             % self.folder)
             for path in self.folder.iterdir():
                 if path.name in _KEPT:
                     continue
@@ -140,15 +145,15 @@ def main():
     parser.add_argument('--hosts', type=int, default=3)
     args = parser.parse_args()
     control = Control(args.folder.absolute(), args.tree, args.client)
-    if args.command == 'stop':
-        control.stop()
-        return 0
-    if args.command == 'start':
-        try:
+    try:
+        if args.command == 'stop':
+            control.stop()
+            return 0
+        if args.command == 'start':
             control.start(args.hosts)
-        except Failed as error:
-            print('error: %s' % error, file=sys.stderr)
-            return 1
+    except Failed as error:
+        print('error: %s' % error, file=sys.stderr)
+        return 1
     return 0 if control.show() else 1
 
 

@@ -140,7 +140,14 @@ class _Pipe:
         # next process, and it keeps the pipe whole.
         self._read_from, write_to = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
         os.set_blocking(write_to, False)
-        fcntl.fcntl(write_to, _F_SETPIPE_SZ, CAPACITY * 4096)
+        try:
+            fcntl.fcntl(write_to, _F_SETPIPE_SZ, CAPACITY * 4096)
+        except OSError as error:
+            # What all pipes of a user may hold is limited too, to 64 of this
+            # size (fs.pipe-user-pages-soft).
+            LOG.warning('The pipe to the hook %(name)s stays small, and holds '
+                        'few events: %(error)s',
+                        {'name': name, 'error': error})
         # Not os.write: eventlet's waits where this returns None.
         self._write_to = open(write_to, 'wb', buffering=0)
 
@@ -253,11 +260,14 @@ def notify(event: str, context, instance, reason=None) -> None:
             reason=None if reason is None else str(reason)[:_MAX_REASON],
             request_id=getattr(context, 'request_id', None),
             at=timeutils.utcnow().isoformat()))
-        for name in CONF.compute_hooks.enabled:
-            _pipe(name).put(packet)
     except Exception:
-        LOG.exception('The hooks cannot be told of an event',
-                      instance=instance)
+        LOG.exception('The hooks cannot be told of an event')
+        return
+    for name in CONF.compute_hooks.enabled:
+        try:
+            _pipe(name).put(packet)
+        except Exception:
+            LOG.exception('The hook %s cannot be told of an event', name)
 
 
 def _encode(event: Event) -> bytes:
@@ -302,10 +312,16 @@ def notify_addresses(context, instance, network_info) -> None:
 
     :param network_info: what is to replace that of the instance
     """
-    # While it is built others change too, and its end is an event anyway.
-    if not CONF.compute_hooks.enabled or (
-            instance.vm_state == vm_states.BUILDING):
+    if not CONF.compute_hooks.enabled:
         return
-    known = instance.obj_attr_is_set('info_cache') and instance.info_cache
-    if not known or known.network_info != network_info:
+    try:
+        # While it is built others change too, and its end is an event anyway.
+        known = instance.obj_attr_is_set('info_cache') and instance.info_cache
+        told = instance.vm_state != vm_states.BUILDING and (
+            not known or known.network_info != network_info)
+    except Exception:
+        # It cannot be compared: better once too often.
+        LOG.exception('The addresses of a server cannot be compared')
+        told = True
+    if told:
         notify(UPDATED, context, instance)

@@ -95,6 +95,10 @@ class Endpoint:
             return self._source
 
 
+def _missing(server_ids, reason):
+    return {server_id: {'missing': reason} for server_id in server_ids}
+
+
 class Client:
     """Asks compute nodes for metrics, each within a time of its own."""
 
@@ -120,6 +124,10 @@ class Client:
                 reason = UNAVAILABLE
                 LOG.debug('Host %(host)s does not tell metrics: %(error)s',
                           {'host': host, 'error': error})
+                if timeout is not None and timeout < (
+                        CONF.vm_metrics.rpc_timeout):
+                    # It was asked late, and may well be alive.
+                    return _missing(server_ids, reason)
             except Exception as error:
                 # Whatever the node has raised comes back as what it was, if
                 # its class is known here.
@@ -133,7 +141,7 @@ class Client:
                                     'kind': type(error).__name__})
             self._failed[context.cell_uuid, host] = (
                 time.monotonic() + _FORGET_AFTER[reason], reason)
-        return {server_id: {'missing': reason} for server_id in server_ids}
+        return _missing(server_ids, reason)
 
     def get_many(self, asks):
         """Ask several compute nodes at the same time.

@@ -82,7 +82,8 @@ class NotifyTestCase(test.NoDBTestCase):
             mock.Mock(side_effect=RuntimeError('hook'))))
         context, instance = _instance()
         hooks.notify(hooks.UPDATED, context, instance)
-        self.assertIn('hooks cannot be told', self.stdlog.logger.output)
+        self.assertIn('cannot be told of an event',
+                      self.stdlog.logger.output)
         with mock.patch.object(hooks, '_encode', side_effect=TypeError):
             hooks.notify(hooks.UPDATED, context, instance)
 
@@ -104,6 +105,16 @@ class PipeTestCase(test.NoDBTestCase):
 
     def _log(self, text):
         return self.stdlog.logger.output.count(text)
+
+    def test_a_pipe_that_may_not_be_large_is_used_as_it_is(self):
+        with mock.patch.object(hooks.fcntl, 'fcntl',
+                               side_effect=PermissionError('no more')):
+            pipe = hooks._Pipe('small')
+        self.addCleanup(os.close, pipe._read_from)
+        self.addCleanup(pipe._write_to.close)
+        pipe.put(b'x')
+        self.assertEqual(b'x', os.read(pipe._read_from, 10))
+        self.assertEqual(1, self._log('stays small'))
 
     def test_a_full_pipe_drops_and_counts(self):
         for _ in range(hooks.CAPACITY + 10):
