@@ -23,6 +23,7 @@ Each cell has its bus. Nova's services send to their own, agents listen to all.
 
 from oslo_config import cfg
 import oslo_messaging as messaging
+from oslo_messaging._drivers import amqp
 from oslo_messaging import opts as messaging_opts
 
 import nova.conf
@@ -92,6 +93,12 @@ def listen(url, workers, handle):
         anything, and the time the message was sent as a text. It returns
         whether the message was dealt with; if not, the bus keeps it
     """
+    # What could not be acknowledged, as the bus went away, comes again when it
+    # is back. oslo.messaging would pass it over as a duplicate and never
+    # acknowledge it; so many of them, and nothing else is sent to us. Here it
+    # is done again, which does no harm. There is no option for this.
+    amqp._MsgIdCache.DUP_MSG_CHECK_SIZE = 0
+
     class Endpoint:
 
         def info(self, ctxt, publisher_id, event_type, payload, metadata):

@@ -157,11 +157,25 @@ class CMDBCell(Cell):
 
     def agrees(self):
         """Whether the CMDB has exactly the servers, by their names."""
+        return not self._differing()
+
+    def _differing(self):
+        """The ids of the servers whose records are wrong."""
         there = dict(self.server.run(
             'SELECT uuid, display_name FROM instances WHERE deleted = 0',
             self.cell))
-        return there == {server_id: record['name'] for server_id, record in
-                         list(self.cmdb.records.items())}
+        known = {server_id: record['name'] for server_id, record in
+                 list(self.cmdb.records.items())}
+        return {server_id for server_id in there.keys() | known.keys()
+                if there.get(server_id) != known.get(server_id)}
+
+    def why(self):
+        """What there is to know when it does not agree."""
+        logs = ''.join(
+            '\n-- %s:\n%s' % (path.name, path.read_text(
+                errors='replace')[-3000:])
+            for path in sorted(self.folder.glob('*.log')))
+        return 'differing: %s%s' % (', '.join(sorted(self._differing())), logs)
 
     def stop(self):
         for process in self._started:

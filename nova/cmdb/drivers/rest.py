@@ -439,6 +439,8 @@ class Client:
                       if re.fullmatch('[a-z_0-9]{1,40}', name))[:10]
 
     def _read(self, response):
+        # Else urllib3 1.26 takes what was cut off for the whole.
+        response.raw.enforce_content_length = True
         content = b''.join(self._chunks(response))
         if not content.strip():
             return None
