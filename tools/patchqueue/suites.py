@@ -83,6 +83,10 @@ def run_stestr(python, folder, test_path, names):
     return count
 
 
+#: Options of pytest: a process for each core, and a file's tests in one.
+SIDE_BY_SIDE = ('--numprocesses', str(os.cpu_count()), '--dist', 'loadfile')
+
+
 def run_pytest(fork, *paths, python=sys.executable):
     report = fork.build / 'junit.xml'
     report.unlink(missing_ok=True)
@@ -113,7 +117,7 @@ def ours(fork, kind):
 
 def suite_tools(fork, only=None):
     """the tests of the queue's tools"""
-    return run_pytest(fork, 'tests/tools')
+    return run_pytest(fork, *SIDE_BY_SIDE, 'tests/tools')
 
 
 def suite_unit(fork, only=None):
@@ -198,7 +202,7 @@ def suite_queue(fork, only=None):
 
 def suite_packages(fork, only=None):
     """install the packages of dist/ and run them"""
-    return run_pytest(fork, 'tests/packages')
+    return run_pytest(fork, *SIDE_BY_SIDE, 'tests/packages')
 
 
 def suite_libvirt(fork, only=None):
