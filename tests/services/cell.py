@@ -16,8 +16,11 @@ PIECES = {
     'instances_business_tag_deleted_host_node_uuid_idx':
         'DROP INDEX instances_business_tag_deleted_host_node_uuid_idx'
         ' ON instances',
+    'migrations_deleted_status_idx':
+        'DROP INDEX migrations_deleted_status_idx ON migrations',
 }
-INDEX = list(PIECES)[-1]
+INDEXES = [piece for piece in PIECES if piece.endswith('_idx')]
+INDEX, MOVES_INDEX = INDEXES
 
 
 class Cell(Cloud):
@@ -55,7 +58,8 @@ class Cell(Cloud):
         return [piece for piece in PIECES
                 if '`%s`' % piece.rpartition('.')[2] not in
                 tables[piece.partition('.')[0] if '.' in piece
-                       else 'instances']]
+                       # An index is named after its table.
+                       else piece.partition('_')[0]]]
 
     def fill(self, count):
         """Write servers that stand for a large cloud; they have no flavor."""

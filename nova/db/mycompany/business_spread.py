@@ -26,8 +26,11 @@ from nova.db.main import models
 from nova.db.mycompany import business_tag
 
 # As upstream's migration_get_in_progress_by_host_and_node.
-_ENDED = ('confirmed', 'reverted', 'error', 'failed', 'completed',
-          'cancelled', 'done')
+_ENDED = sorted(('confirmed', 'reverted', 'error', 'failed', 'completed',
+                 'cancelled', 'done'))
+
+_RESIZING = (task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,
+             task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH)
 
 # What the rows of count_by_node are.
 _OF_TAG, _OF_NONE, _LEFT_OUT = range(3)
@@ -55,6 +58,31 @@ def _settled(*conditions):
     return sa.union_all(of_tag, of_none, left_out)
 
 
+def _moving():
+    """The moves that are under way, with their servers.
+
+    Most moves have ended, and rows of them stay for years. The others are
+    found between them in the index: asked with NOT IN, SQLite would look at
+    all. Their servers then are looked up one by one. Which of them matter is
+    not asked here, or a database may begin with all servers of the tag.
+    """
+    status = _migrations.status
+    gaps = [status < _ENDED[0], *(
+        sa.and_(status > low, status < high)
+        for low, high in zip(_ENDED, _ENDED[1:])), status > _ENDED[-1]]
+    moves = sa.union_all(*(sa.select(
+        _migrations.instance_uuid,
+        _migrations.source_compute, _migrations.source_node,
+        _migrations.dest_compute, _migrations.dest_node,
+    ).where(_migrations.deleted == 0, gap) for gap in gaps)).subquery('moves')
+    return sa.select(
+        _instances.uuid, _instances.deleted, _instances.business_tag,
+        _instances.task_state, _instances.host, _instances.node,
+        moves.c.source_compute, moves.c.source_node,
+        moves.c.dest_compute, moves.c.dest_node,
+    ).where(_instances.uuid == moves.c.instance_uuid)
+
+
 # What every request asks. The statements are made once: to put them together
 # takes longer than most databases take to answer them.
 _instances = models.Instance.__table__.c
@@ -62,19 +90,7 @@ _migrations = models.Migration.__table__.c
 
 _SETTLED = _settled()
 _SETTLED_AT_LEAST = _settled(sa.func.count() >= sa.bindparam('at_least'))
-_MOVING = sa.select(
-    _instances.uuid, _instances.host, _instances.node,
-    _migrations.source_compute, _migrations.source_node,
-    _migrations.dest_compute, _migrations.dest_node,
-).where(
-    _migrations.instance_uuid == _instances.uuid,
-    _instances.deleted == 0, _instances.business_tag == sa.bindparam('tag'),
-    _migrations.deleted == 0, _migrations.status.notin_(_ENDED))
-_RESIZING = sa.select(
-    _instances.uuid, _instances.deleted, _instances.business_tag,
-).where(_instances.task_state.in_((
-    task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,
-    task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH)))
+_MOVING = _moving()
 
 
 @main_db_api.pick_context_manager_reader
@@ -141,31 +157,29 @@ def _count_unfilled(context, tag, leave_out):
 def _count_moving(context, tag, leave_out):
     """Count the second slots of the servers that move."""
     counts = collections.Counter()
-    for uuid, host, node, *ends in context.session.execute(
-            _MOVING, {'tag': tag}):
-        if uuid == leave_out:
+    # Destinations of those that may get the tag by a resize.
+    resizing = {}
+    for uuid, deleted, found, task, host, node, *ends in (
+            context.session.execute(_MOVING)):
+        if deleted or uuid == leave_out:
             continue
-        for end in {tuple(ends[:2]), tuple(ends[2:])} - {(host, node)}:
-            if None not in end:
-                counts[end] += 1
-    # Those that get the tag by a resize that is under way. They are few, and
-    # found by their task first: with more to choose from, a database may go
-    # through all servers or all migrations instead.
-    resizing = [uuid for uuid, deleted, found in context.session.execute(
-        _RESIZING) if not deleted and found != tag and uuid != leave_out]
-    if not resizing:
-        return counts
-    migration, extra = models.Migration, models.InstanceExtra
-    for *end, flavor in context.session.query(
-        migration.dest_compute, migration.dest_node, extra.flavor,
-    ).join(extra, extra.instance_uuid == migration.instance_uuid).filter(
-        migration.instance_uuid.in_(resizing), migration.deleted == 0,
-        migration.status.notin_(_ENDED),
-        extra.flavor.like('%business\\_tag%', escape='\\'),
-    ):
-        if None not in end and (
-                business_tag.of_flavor_info(flavor, 'new') == tag):
-            counts[tuple(end)] += 1
+        source, dest = tuple(ends[:2]), tuple(ends[2:])
+        if found == tag:
+            for end in {source, dest} - {(host, node)}:
+                if None not in end:
+                    counts[end] += 1
+        elif task in _RESIZING and None not in dest:
+            resizing[uuid] = dest
+    if resizing:
+        extra = models.InstanceExtra
+        for uuid, flavor in context.session.query(
+            extra.instance_uuid, extra.flavor,
+        ).filter(
+            extra.instance_uuid.in_(resizing),
+            extra.flavor.like('%business\\_tag%', escape='\\'),
+        ):
+            if business_tag.of_flavor_info(flavor, 'new') == tag:
+                counts[resizing[uuid]] += 1
     return counts
 
 

@@ -33,10 +33,15 @@ INDEX = 'instances_business_tag_deleted_host_node_uuid_idx'
 INDEX_COLUMNS = (COLUMN, 'deleted', 'host', 'node', 'uuid')
 
 
-# Upstream's model is completed here rather than in its file. The index serves
-# the grouped count, and finding the rows that are left to be filled in.
+# By it the few moves that are under way are found among those that ended.
+MOVES_INDEX = 'migrations_deleted_status_idx'
+
+
+# Upstream's models are completed here rather than in their file. The index
+# serves the grouped count, and finding the rows that are left to be filled in.
 models.Instance.business_tag = sa.Column(COLUMN, sa.String(255))
 sa.Index(INDEX, *(getattr(models.Instance, name) for name in INDEX_COLUMNS))
+sa.Index(MOVES_INDEX, models.Migration.deleted, models.Migration.status)
 
 
 def of_flavor_info(text, which='cur'):

@@ -10,11 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""instances.business_tag, its index, and the column of the shadow table.
+"""instances.business_tag, the column of the shadow table, and two indexes.
 
 Adding a column that may be NULL at the end of a table changes no row: MariaDB
 from 10.3 and MySQL from 8.0 do it at once, whatever the size of the table, and
-build the index in place while servers come and go.
+build the indexes in place while servers come and go.
 """
 
 import sqlalchemy as sa
@@ -22,7 +22,12 @@ import sqlalchemy as sa
 DATABASE = 'main'
 
 COLUMN = 'business_tag'
-INDEX = 'instances_business_tag_deleted_host_node_uuid_idx'
+# Their tables and columns.
+INDEXES = {
+    'instances_business_tag_deleted_host_node_uuid_idx': (
+        'instances', [COLUMN, 'deleted', 'host', 'node', 'uuid']),
+    'migrations_deleted_status_idx': ('migrations', ['deleted', 'status']),
+}
 
 
 def missing(inspector):
@@ -31,18 +36,15 @@ def missing(inspector):
                                                 'shadow_instances')
         if COLUMN not in {
             column['name'] for column in inspector.get_columns(table)}]
-    if INDEX not in {
-            index['name'] for index in inspector.get_indexes('instances')}:
-        result.append(INDEX)
-    return result
+    return result + [
+        name for name, (table, _columns) in INDEXES.items() if name not in {
+            index['name'] for index in inspector.get_indexes(table)}]
 
 
 def upgrade(operations, missing):
     for piece in missing:
-        if piece == INDEX:
-            operations.create_index(
-                INDEX, 'instances',
-                [COLUMN, 'deleted', 'host', 'node', 'uuid'])
+        if piece in INDEXES:
+            operations.create_index(piece, *INDEXES[piece])
         else:
             # Compared to the letter, also on MySQL, whose tables ignore case.
             operations.add_column(

@@ -117,7 +117,7 @@ class MainSyncTestCase(ChainTestCase):
 
     def test_sync_completes_what_a_killed_one_left(self):
         pieces = ['instances.business_tag', 'shadow_instances.business_tag',
-                  business_tag.INDEX]
+                  *business_tag.INDEXES]
         done = []
         upgrade = business_tag.upgrade
 
@@ -145,7 +145,7 @@ class MainSyncTestCase(ChainTestCase):
         def look(inspector):
             looks.append(inspector)
             # The other one has made all of it since this one looked.
-            return (['instances.business_tag', business_tag.INDEX]
+            return (['instances.business_tag', *business_tag.INDEXES]
                     if len(looks) == 1 else missing(inspector))
 
         with mock.patch.object(business_tag, 'missing', new=look):
