@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# usage: tools/setup.sh [tools|nova|services|client|netbox|libvirt|packages]...
+# usage: tools/setup.sh
+#     [tools|nova|api-ref|services|client|netbox|libvirt|packages]...
 #
 # Set up what the other commands need; they call it themselves.
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
 #   nova      build/venv/nova, to run and test the tree with the pins of
 #             constraints.txt
+#   api-ref   build/venv/api-ref with Sphinx, for upstream's API reference
 #   services  MariaDB's server and client, and RabbitMQ's server, to test
 #             services on a database and a bus; neither is made or started
 #   netbox    build/venv/netbox with a NetBox, and what it runs on: PostgreSQL,
@@ -117,6 +119,14 @@ setup_nova() {
     need_link
 }
 
+fill_api-ref() {
+    install "$1" -r "$TOOLS/api-ref-requirements.txt"
+}
+
+setup_api-ref() {
+    need_venv api-ref "$TOOLS/api-ref-requirements.txt"
+}
+
 setup_services() {
     # Not mariadb-server, which starts a database of the machine's own.
     need_packages mariadb-server-core mariadb-client-core
@@ -224,7 +234,7 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|services|client|netbox|libvirt|packages) "setup_$part" ;;
+        tools|nova|api-ref|services|client|netbox|libvirt|packages) "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac
 done

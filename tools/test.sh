@@ -7,6 +7,7 @@
 #   pep8        upstream's style checks on our files, flake8 on the tools
 #   unit        our unit tests, and upstream's of what the queue edits
 #   functional  our functional tests
+#   api-ref     upstream's API reference with our pages, without a warning
 #   services    nova-api, nova-manage and CMDB agents on a MariaDB and a RabbitMQ
 #   client      the openstack plug-in, with openstack of 2024.1 and of now
 #   cloud       stories on the embedded cloud
@@ -19,11 +20,12 @@
 # those run, in their suite or the ones named.
 source "$(dirname "$0")/lib.sh"
 [ $# -gt 0 ] || set -- \
-    tools pep8 unit functional services client cloud py39 queue packages
+    tools pep8 unit functional api-ref services client cloud py39 queue packages
 "$TOOLS/tree.sh" >/dev/null
 "$TOOLS/setup.sh" nova
 for suite in "$@"; do
     case $suite in
+        api-ref) "$TOOLS/setup.sh" api-ref ;;
         cloud) "$TOOLS/setup.sh" client ;;
         netbox) "$TOOLS/setup.sh" netbox ;;
         services) "$TOOLS/setup.sh" services client ;;

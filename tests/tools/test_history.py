@@ -487,11 +487,13 @@ def test_an_edit_of_a_new_file_comes_back_from_whatever_commit(branch):
 
 def test_new_files_go_to_files_and_tests_of_the_feature_named(branch):
     branch.write('nova/compute/audit.py', 'a = 1\n')
+    branch.write('api-ref/source/audit.inc', 'Audit\n')
     branch.write('nova/tests/unit/compute/test_audit.py', 'b = 1\n')
     branch.commit('Audit\n\nFeature: hooks')
     branch.take()
     hooks = branch.fake.fork.features.get('hooks')
-    assert hooks.files == ('nova/compute/audit.py', 'nova/compute/hooks.py')
+    assert hooks.files == ('api-ref/source/audit.inc', 'nova/compute/audit.py',
+                           'nova/compute/hooks.py')
     assert hooks.tests == ('nova/tests/unit/compute/test_audit.py',
                            'nova/tests/unit/compute/test_hooks.py')
     assert '# The dispatcher first.' in branch.fake.read('features.toml')

@@ -40,13 +40,23 @@ def test_an_edit_of_an_overlay_file_is_live(fake):
         fake.fork.tree / 'nova/compute/hooks.py').read_text()
 
 
-def test_new_and_vanished_overlay_files_are_followed(fake):
+@pytest.mark.parametrize('path', [
+    'nova/compute/more.py', 'api-ref/source/more.inc',
+    'doc/api_samples/more/get.json'])
+def test_new_and_vanished_overlay_files_are_followed(fake, path):
     tree.make(fake.fork)
-    fake.write('nova/compute/more.py', '# More.\n')
-    fake.remove('nova/compute/hooks.py')
+    fake.write(path, '# More.\n')
     tree.make(fake.fork)
-    assert (fake.fork.tree / 'nova/compute/more.py').exists()
-    assert not os.path.lexists(fake.fork.tree / 'nova/compute/hooks.py')
+    assert (fake.fork.tree / path).read_text() == '# More.\n'
+    fake.remove(path)
+    tree.make(fake.fork)
+    assert not os.path.lexists(fake.fork.tree / path)
+
+
+def test_our_own_pages_are_no_part_of_the_tree(fake):
+    fake.write('doc/operator/more.md', '# More\n')
+    tree.make(fake.fork)
+    assert not (fake.fork.tree / 'doc/operator').exists()
 
 
 def test_a_seam_is_edited_with_quilt(fake):

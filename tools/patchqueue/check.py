@@ -24,6 +24,7 @@ from patchqueue import series
 from patchqueue import tree
 from patchqueue import upstream
 from patchqueue.errors import ForkError
+from patchqueue.fork import in_overlay
 from patchqueue.fork import OVERLAY
 from patchqueue.fork import RELEASE_FILE
 from patchqueue.git import Repository
@@ -161,10 +162,11 @@ def check_map(fork):
                 found.append('features.toml: %s lists %s, which does not '
                              'exist' % (feature.name, path))
         for path in feature.files:
-            if not path.startswith(OVERLAY + '/'):
-                found.append('features.toml: %s: files are those in %s/, '
-                             'not %s' % (feature.name, OVERLAY, path))
-            elif path.startswith(OVERLAY + '/tests/'):
+            if not in_overlay(path):
+                found.append('features.toml: %s: files are those in %s, '
+                             'not %s' % (
+                                 feature.name, ', '.join(OVERLAY), path))
+            elif path.startswith('nova/tests/'):
                 found.append('features.toml: %s: %s belongs under tests' % (
                     feature.name, path))
     theirs = upstream.paths(fork.upstream.pinned)
@@ -253,9 +255,10 @@ def check_no_new_files(fork):
                     'edits a file that upstream does not have:'
                     if part.path not in there else None)
             if what:
-                found.append('patches/%s: %s %s; new files belong in %s/, '
+                found.append('patches/%s: %s %s; new files belong in %s, '
                              'and the rest is upstream\'s' % (
-                                 patch.name, what, part.path, OVERLAY))
+                                 patch.name, what, part.path,
+                                 ' or '.join(OVERLAY)))
     return found
 
 
@@ -511,7 +514,7 @@ def check_version(fork):
                          'CHANGES.mycompany says %s' % (tag, top.tag))
     if repository.id('refs/tags/' + top.tag):
         changed = repository.out(
-            'diff', '--name-only', top.tag, '--', OVERLAY, 'patches',
+            'diff', '--name-only', top.tag, '--', *OVERLAY, 'patches',
             'upstream.toml', 'packaging', 'CHANGES.mycompany')
         if changed:
             found.append(

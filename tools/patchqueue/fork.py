@@ -1,6 +1,7 @@
 """The repository of the fork as an object: where things are."""
 
 import functools
+import itertools
 import os
 import pathlib
 import sys
@@ -10,12 +11,18 @@ from patchqueue import patches
 from patchqueue import release
 from patchqueue import upstream
 
-# The root folders of Nova's tree in which the fork has files of its own.
-OVERLAY = 'nova'
+# The folders of Nova's tree in which the fork has files of its own: its code,
+# and where upstream keeps the pages and the samples of its API.
+OVERLAY = ('nova', 'api-ref', 'doc/api_samples')
 
 # Made from CHANGES.mycompany wherever a tree is put together: Nova reads it to
 # name the vendor's release.
 RELEASE_FILE = 'etc/nova/release'
+
+
+def in_overlay(path):
+    """Whether a path in Nova's tree is where the fork may have new files."""
+    return path.startswith(tuple(top + '/' for top in OVERLAY))
 
 
 class Fork:
@@ -71,9 +78,9 @@ class Fork:
     @functools.cached_property
     def overlay(self):
         """The files of our own in Nova's tree: sorted paths, as strings."""
-        top = self.root / OVERLAY
         found = []
-        for folder, names, files in os.walk(top):
+        for folder, names, files in itertools.chain.from_iterable(
+                os.walk(self.root / top) for top in OVERLAY):
             names[:] = sorted(n for n in names if n != '__pycache__')
             # A link to a folder is none of ours to walk into; the checks
             # refuse it.
@@ -91,4 +98,4 @@ class Fork:
     def files_of(self, feature):
         """The feature's own files in Nova's tree, its tests among them."""
         return [p for p in feature.files + feature.tests
-                if p.startswith(OVERLAY + '/')]
+                if in_overlay(p)]

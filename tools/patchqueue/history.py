@@ -180,9 +180,9 @@ def _apply(fork, patch, folder, have):
     if strange:
         raise ForkError(
             '%s: it edits %s, which %s does not have. New files belong '
-            'below %s/, as files' % (patch.name, strange[0],
-                                     fork.upstream.pinned,
-                                     fork_module.OVERLAY))
+            'below %s, as files' % (patch.name, strange[0],
+                                    fork.upstream.pinned,
+                                    ' or '.join(fork_module.OVERLAY)))
     done = run([require('patch'), '-p1', '--fuzz=0', '--batch',
                 '--no-backup-if-mismatch'], cwd=folder, check=False,
                input=patch.diff_text, env={'LC_ALL': 'C.UTF-8'})
@@ -304,10 +304,11 @@ def read(repository, base, tip, exported):
                 edits[path] = change.old, change.new
             elif path == fork_module.RELEASE_FILE:
                 pass
-            elif not path.startswith(fork_module.OVERLAY + '/'):
+            elif not fork_module.in_overlay(path):
                 if path in at_tip and path not in origin:
                     wrong.append('%s: it adds %s; new files belong below '
-                                 '%s/' % (commit, path, fork_module.OVERLAY))
+                                 '%s' % (commit, path, ' or '.join(
+                                     fork_module.OVERLAY)))
                     origin[path] = commit
             elif path not in origin or not _FEATURE.search(
                     origin[path].message):
@@ -515,8 +516,7 @@ def _features_with(fork, commits, texts):
     edited = False
     for feature, table in zip(fork.features, document['feature']):
         new = added.get(feature.name, [])
-        tests = [p for p in new if p.startswith(
-            fork_module.OVERLAY + '/tests/')]
+        tests = [p for p in new if p.startswith('nova/tests/')]
         lists = {
             'files': _merged(feature.files, commits.new,
                              [p for p in new if p not in tests]),
@@ -542,8 +542,7 @@ def _features_with(fork, commits, texts):
 def _merged(listed, present, new):
     """`listed` without what is gone, and with `new`; sorted if it was."""
     kept = [path for path in listed
-            if path in present or not path.startswith(
-                fork_module.OVERLAY + '/')]
+            if path in present or not fork_module.in_overlay(path)]
     return sorted(kept + new) if kept == sorted(kept) else kept + sorted(new)
 
 

@@ -31,7 +31,7 @@ from patchqueue.run import progress
 from patchqueue.run import words
 
 # What must be committed before a rebase, since its end writes there.
-WRITTEN = ('nova', 'patches', 'features.toml', 'upstream.toml')
+WRITTEN = (*fork_module.OVERLAY, 'patches', 'features.toml', 'upstream.toml')
 
 UNCHANGED, REFRESHED, CHANGED = 'unchanged', 'refreshed', 'changed'
 MERGED, CONFLICTED, DROPPED = 'merged', 'conflicted', 'dropped'

@@ -133,6 +133,15 @@ def suite_functional(fork, only=None):
                       only or ours(fork, 'functional'))
 
 
+def suite_api_ref(fork, only=None):
+    """upstream's API reference with our pages, without a warning"""
+    done = subprocess.run(
+        [fork.build / 'venv' / 'api-ref' / 'bin' / 'python', '-m', 'sphinx',
+         '-W', '--keep-going', '-E', '-q', 'api-ref/source',
+         fork.build / 'api-ref'], cwd=fork.tree)
+    return Count(failed=1) if done.returncode else Count(passed=1)
+
+
 def suite_services(fork, only=None):
     """real services of the tree on a real MariaDB"""
     return run_pytest(fork, 'tests/services')
@@ -215,6 +224,7 @@ SUITES = {
     'pep8': suite_pep8,
     'unit': suite_unit,
     'functional': suite_functional,
+    'api-ref': suite_api_ref,
     'services': suite_services,
     'cloud': suite_cloud,
     'netbox': suite_netbox,

@@ -8,6 +8,7 @@ packages, the checks) uses plain copies.
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -269,7 +270,8 @@ def _refresh_links(fork):
     """Follow new and vanished files of the overlay, and a new release."""
     ours = set(fork.overlay)
     before = set()
-    for folder, _, files in os.walk(fork.tree / fork_module.OVERLAY):
+    for folder, _, files in itertools.chain.from_iterable(
+            os.walk(fork.tree / top) for top in fork_module.OVERLAY):
         for name in files:
             path = pathlib.Path(folder) / name
             relative = str(path.relative_to(fork.tree))

@@ -330,6 +330,23 @@ class ShowTestCase(_MetricsTestCase):
         self._refused(503, self._show, self.server)
         self.assertEqual(2, len(calls))
 
+    def test_a_node_that_is_asked_late_is_not_taken_for_dead(self):
+        self.flags(rpc_timeout=0.2, group='vm_metrics')
+        self._die(self.compute)
+        calls = self._calls()
+        asker = rpc.Client()
+        with nova_context.target_cell(
+                nova_context.get_admin_context(),
+                self.cell_mappings['cell1']) as context:
+            # As long as it may take is not late.
+            for timeout in (0.1, 0.1, 0.2, 0.2, None):
+                answers = asker.get(
+                    context, 'host1', [self.server['id']], timeout)
+                self.assertEqual(
+                    {self.server['id']: {'missing': rpc.UNAVAILABLE}},
+                    answers)
+        self.assertEqual(3, len(calls))
+
     def test_a_node_that_fails_is_unavailable(self):
         source = type(vm_metrics.source_of(self.compute.driver))
         with mock.patch.object(source, 'get', side_effect=KeyError('bug')):
