@@ -287,7 +287,7 @@ def check_no_breakpoints(fork):
 
 
 def _programs(root):
-    """The Python files that are ours: not those that are built or installed."""
+    """The Python files that are ours, not what is built or installed."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
             name for name in folders if not name.startswith('.') and not (
