@@ -10,6 +10,9 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import under_debugger  # noqa: E402
 
 # What the next start needs no new one of: the empty databases.
 _KEPT = ('empty',)
@@ -68,10 +71,12 @@ class Control:
         log = self.folder / 'start.log'
         with open(log, 'w') as out:
             process = subprocess.Popen(
-                [sys.executable, '-W', 'ignore', str(HERE / 'embedded.py'),
-                 str(self.folder), '--hosts', str(hosts)],
+                under_debugger.command('cloud', [
+                    sys.executable, str(HERE / 'embedded.py'),
+                    str(self.folder), '--hosts', str(hosts)]),
                 cwd=self.tree, env=dict(
                     os.environ, PYTHONDONTWRITEBYTECODE='1',
+                    PYTHONWARNINGS='ignore',
                     PYTHONPATH=os.pathsep.join([str(HERE), str(self.tree)])),
                 stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT, start_new_session=True)

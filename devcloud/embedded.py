@@ -36,6 +36,7 @@ from nova import context as nova_context
 from nova.db import migration
 from nova import objects
 from nova.objects import host_mapping
+from nova import remote_pdb
 from nova import service
 from nova.tests import fixtures as nova_fixtures
 from nova import wsgi
@@ -88,6 +89,8 @@ ServerGroupAffinityFilter,BusinessSpreadFilter
 [flavor_rules]
 rules_file = {folder}/flavor-rules.yaml
 use_database = true
+[remote_pdb]
+enabled = true
 """
 
 _PLACEMENT_CONF = """
@@ -217,6 +220,8 @@ class Cloud:
         return digest.hexdigest()[:16]
 
     def _start_services(self):
+        # What launchers of services do, of which there is none here.
+        remote_pdb.setup()
         self._start('nova-conductor', 'conductor', 'controller')
         self._start('nova-scheduler', 'scheduler', 'controller')
         for host in self.hosts:

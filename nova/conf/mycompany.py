@@ -23,6 +23,7 @@ from nova.conf import cmdb_http
 from nova.conf import cmdb_netbox
 from nova.conf import compute_hooks
 from nova.conf import flavor_rules
+from nova.conf import remote_pdb
 from nova.conf import vm_metrics
 
 # The modules that hold options of the fork.
@@ -33,6 +34,7 @@ _MODULES = (
     cmdb_netbox,
     compute_hooks,
     flavor_rules,
+    remote_pdb,
     vm_metrics,
 )
 

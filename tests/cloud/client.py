@@ -25,14 +25,23 @@ class Cloud:
         self._openstack = fork.build / 'venv/client-2024.1/bin/openstack'
         self._names = map('server%d'.__mod__, itertools.count(1))
 
-    def control(self, command):
+    def control(self, command, **environment):
         """Start or stop it; what that says."""
         done = subprocess.run(
             [self._python, '-P', CONTROL, command, self.folder,
              '--tree', self._tree], stdin=subprocess.DEVNULL,
-            text=True, capture_output=True, timeout=240)
+            env=dict(os.environ, **environment), text=True,
+            capture_output=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    @property
+    def pid(self):
+        return int((self.folder / 'pid').read_text())
+
+    def log(self):
+        """Nova's."""
+        return (self.folder / 'nova.log').read_text()
 
     def openstack(self, *words, user='devcloud', parse=False):
         """Run the openstack client.

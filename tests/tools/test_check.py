@@ -141,6 +141,43 @@ def test_a_patch_that_creates_or_deletes_a_file_is_found(fake, old, new, verb):
                for line in check.check_no_new_files(fake.fork))
 
 
+@pytest.mark.parametrize('code', [
+    'break' + 'point()',
+    'import pdb; pdb.set_' + 'trace()',
+    'import debugpy\ndebugpy.break' + 'point()',
+    'from ipdb import set_' + 'trace as stop',
+])
+@pytest.mark.parametrize('path', [
+    'nova/compute/hooks.py', 'tools/some.py', 'tests/some.py',
+    'devcloud/deep/some.py', 'client/some.py'])
+def test_a_breakpoint_that_is_left_in_a_file_is_found(fake, path, code):
+    before = fake.read(path) if fake.path(path).exists() else 'PLAIN = 1\n'
+    fake.write(path, before + code + '\n')
+    line = (before + code).count('\n') + 1
+    assert check.check_no_breakpoints(fake.fork) == [
+        '%s:%d: a breakpoint is left here' % (path, line)]
+
+
+def test_a_breakpoint_that_a_patch_adds_is_found(fake):
+    fake.edit(CREATE, '+        hooks', '+        break' + 'point()'
+              '; hooks')
+    finding, = check.check_no_breakpoints(fake.fork)
+    assert finding.startswith('%s: a breakpoint is left in '
+                              'nova/compute/manager.py:' % CREATE)
+
+
+def test_what_only_speaks_of_breakpoints_is_let_be(fake):
+    fake.write('tools/some.py', '# break' + 'point() stops it\n'
+               'TEXT = "pdb.set_' + 'trace()"\nbreakpoint_ = None\n')
+    assert check.check_no_breakpoints(fake.fork) == []
+
+
+def test_what_is_built_or_installed_is_not_searched_for_breakpoints(fake):
+    for path in ('build/some.py', 'dist/some.py', '.tox/some.py'):
+        fake.write(path, 'break' + 'point()\n')
+    assert check.check_no_breakpoints(fake.fork) == []
+
+
 def test_fuzz_on_the_pinned_release_is_found(fake):
     fake.edit(CREATE, '         self.spawn(server)\n',
               '         self.spown(server)\n')

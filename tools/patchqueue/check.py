@@ -5,6 +5,7 @@ text each, saying what is wrong, where, and what is expected. None means that
 it holds. What takes long says so as it goes.
 """
 
+import ast
 import contextlib
 import datetime
 import json
@@ -44,6 +45,12 @@ _FORWARDED = re.compile(r'no \(.+\)|not-needed|https?://\S+')
 _PATH = re.compile(r'[A-Za-z0-9_.+/-]+')
 _VENDOR = re.compile(r'mycompany\.?(\d{4}\.\d\.\d+)')
 _TEST = re.compile(r'nova\.tests(\.\w+)+')
+
+# What stops a program for a debugger: Python's own, and the name that pdb,
+# ipdb, pudb and remote_pdb have for it, and debugpy's.
+_BREAKPOINTS = frozenset({'breakpoint', 'set_trace'})
+_BREAKPOINT_CALL = re.compile(
+    r'\b(%s)\s*\(|import .*\bset_trace\b' % '|'.join(sorted(_BREAKPOINTS)))
 
 # DEP-3's fields and our own two. A field that is none of them is a typing
 # error more often than an extension.
@@ -260,6 +267,49 @@ def check_no_new_files(fork):
                                  patch.name, what, part.path,
                                  ' or '.join(OVERLAY)))
     return found
+
+
+def check_no_breakpoints(fork):
+    """No call of a debugger is left, in files or in what patches add."""
+    found = []
+    for path in _programs(fork.root):
+        try:
+            lines = list(_breakpoint_lines(path.read_bytes()))
+        except SyntaxError as error:
+            found.append('%s:%s: not Python: %s' % (
+                path.relative_to(fork.root), error.lineno, error.msg))
+        else:
+            found += ['%s:%d: a breakpoint is left here' % (
+                path.relative_to(fork.root), line) for line in lines]
+    for patch in fork.series:
+        found += ['patches/%s: a breakpoint is left in %s:%d' % (
+            patch.name, part.path, line.target_line_no)
+            for part in patch.diff for hunk in part for line in hunk
+            if line.is_added and _BREAKPOINT_CALL.search(line.value)]
+    return found
+
+
+def _programs(root):
+    """The Python files that are ours, not what is built or installed."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith('.') and not (
+                folder == str(root) and name in ('build', 'dist')))
+        yield from (pathlib.Path(folder, name) for name in sorted(names)
+                    if name.endswith('.py'))
+
+
+def _breakpoint_lines(text):
+    """Where Python code calls a debugger, or imports what does."""
+    for node in ast.walk(ast.parse(text)):
+        names = ()
+        if isinstance(node, ast.Call):
+            names = (getattr(node.func, 'id', None),
+                     getattr(node.func, 'attr', None))
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+        if _BREAKPOINTS.intersection(names):
+            yield node.lineno
 
 
 def check_pinned(fork):
@@ -587,6 +637,7 @@ CHECKS = {
     'map': check_map,
     'overlay': check_overlay,
     'no-new-files': check_no_new_files,
+    'no-breakpoints': check_no_breakpoints,
     'version': check_version,
     'pinned': check_pinned,
     'series': check_series,

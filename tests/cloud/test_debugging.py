@@ -1,0 +1,120 @@
+"""A cloud that is debugged, with pdb and with debugpy."""
+
+import concurrent.futures
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+import client as cloud_client
+import dap
+from patchqueue.fork import Fork
+import under_debugger
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Not imported as a part of nova, which the tools' Python does not have.
+_spec = importlib.util.spec_from_file_location(
+    'pdb_client', ROOT / 'nova/tests/fixtures/remote_pdb.py')
+pdb_client = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(pdb_client)
+
+
+@pytest.fixture
+def pool():
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def _line(path, text):
+    """The number of the first line with a text."""
+    return next(number for number, line in enumerate(
+        path.read_text().splitlines(), 1) if text in line)
+
+
+def _configurations():
+    text = (ROOT / '.vscode/launch.json').read_text()
+    return json.loads(re.sub(r'(?m)^//.*$', '', text).replace(
+        '${workspaceFolder}', str(ROOT)))['configurations']
+
+
+def test_a_request_is_looked_at_with_pdb_and_others_go_on(cloud, pool):
+    before = len(cloud.log())
+    os.kill(cloud.pid, signal.SIGURG)
+    listed = pool.submit(cloud.openstack, 'server', 'list')
+    end = time.monotonic() + 60
+    while not (found := re.search(r'stopped dispatch .* nc 127.0.0.1 (\d+)',
+                                  cloud.log()[before:])):
+        assert time.monotonic() < end and not listed.done()
+        time.sleep(0.1)
+    client = pdb_client.PdbClient(int(found[1]))
+    client.read()
+    assert "'GET'" in client.tell('p request.method')
+    assert 'small' in cloud.openstack('flavor', 'list')
+    assert not listed.done()
+    client.send('continue')
+    listed.result(60)
+
+
+@pytest.fixture
+def debugged(tmp_path):
+    """A Cloud under debugpy, and the configuration to attach to it."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    cloud = cloud_client.Cloud(Fork(), tmp_path / 'cloud')
+    cloud.control('start', DEBUGPY_CLOUD=str(port))
+    try:
+        configuration, = [one for one in _configurations()
+                          if 'DEBUGPY_CLOUD' in one['name']]
+        configuration['connect']['port'] = port
+        yield cloud, configuration
+    finally:
+        cloud.control('stop')
+
+
+def test_an_editor_stops_our_code_and_upstreams(debugged, pool):
+    cloud, configuration = debugged
+    ours = ROOT / 'nova/compute/flavor_rules/__init__.py'
+    upstreams = ROOT / 'build/tree/nova/compute/manager.py'
+    assert (ROOT / 'build/tree' / ours.relative_to(ROOT)).is_symlink()
+    editor = dap.Client(configuration['connect']['port'])
+    editor.attach(configuration, [
+        (ours, _line(ours, 'known_rules.decide(')),
+        (upstreams, _line(upstreams, "image_name = image.get('name')"))])
+    created = pool.submit(cloud.create, 'small', user='devcloud-demo')
+    thread, frames = editor.stopped()
+    assert frames[0]['source']['path'] == str(ours)
+    assert editor.evaluate('flavor.name', frames[0]) == "'small'"
+    editor.call('continue', threadId=thread)
+    thread, frames = editor.stopped()
+    assert frames[0]['source']['path'] == str(upstreams)
+    editor.call('disconnect', terminateDebuggee=False)
+    editor.close()
+    assert cloud.openstack('server', 'show', created.result(120), parse=True,
+                           user='devcloud-demo')['status'] == 'ACTIVE'
+
+
+def test_each_service_has_a_port_of_its_own_in_the_editors_list():
+    found = {re.search(r'\((\w+)\)', one['name'])[1]: one['connect']
+             for one in _configurations()}
+    assert {under_debugger.variable(service) for service in (
+        'cloud', 'nova-api', 'nova-conductor', 'nova-scheduler',
+        'nova-compute', 'nova-cmdb-agent')} <= found.keys()
+    assert {one['host'] for one in found.values()} == {'127.0.0.1'}
+    assert len({one['port'] for one in found.values()}) == len(found)
+
+
+def test_a_service_that_is_not_to_be_debugged_is_run_as_ever(monkeypatch):
+    words = ['python', 'nova-compute', '--debug']
+    monkeypatch.delenv('DEBUGPY_NOVA_COMPUTE', raising=False)
+    assert under_debugger.command('nova-compute', words) is words
+    monkeypatch.setenv('DEBUGPY_NOVA_COMPUTE', '5684')
+    assert under_debugger.command('nova-compute', words)[-3:] == [
+        '5684', 'nova-compute', '--debug']
