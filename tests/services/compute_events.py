@@ -67,6 +67,11 @@ def green_ticks(seconds):
     return count
 
 
+def restart_after(seconds):
+    """Start a hook's process again sooner than a service does."""
+    hooks.RESTART_INTERVAL = seconds
+
+
 def tell_all(event, uuids):
     """Tell the hooks of servers, no faster than they take it.
 

@@ -54,7 +54,10 @@ class Server:
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=(
                 '+S 1:1 +sbwt none'
                 ' -kernel inet_dist_use_interface {127,0,0,1}'),
-            ERL_EPMD_PORT=str(mapper), ERL_EPMD_ADDRESS='127.0.0.1')
+            ERL_EPMD_PORT=str(mapper), ERL_EPMD_ADDRESS='127.0.0.1',
+            # Erlang takes the place of the script that starts it, and so ends
+            # with the test run as that would. As its child it stayed.
+            RUNNING_UNDER_SYSTEMD='true')
         # Else Erlang starts one that stays for ever.
         self._mapper = Process(
             ['epmd', '-port', mapper, '-address', '127.0.0.1'],

@@ -6,6 +6,7 @@ comparison unless a test says so: what arrives has come by the bus.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -224,6 +225,24 @@ def test_what_nobody_was_told_of_is_found_by_one_of_the_agents(
         for agent in agents:
             end(agent)
     assert 'were compared' in ''.join(agent.text() for agent in agents)
+
+
+def test_nova_manage_lists_and_repairs_as_json(cell, compute, cmdb, agent):
+    """Its console script, beside an agent that does not compare."""
+    finish(cell, compute)
+    missing, stale, ghost = cell.create(3)
+    for one in (stale, ghost):
+        cmdb._put(one, {'id': one, 'name': 'other'})
+    cell.delete([ghost])
+    expected = {missing: 'missing', stale: 'stale', ghost: 'ghost'}
+    for command, status, differing in (
+            ('diff', 1, expected), ('sync', 0, expected), ('diff', 0, {})):
+        done = cell.manage('cmdb', command, '--json', check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        found = json.loads(done.stdout)
+        assert {one['server_id']: one['kind'] for one in
+                found['differences']} == differing
+    assert cell.agrees()
 
 
 def test_an_agent_that_ends_gives_back_what_it_holds(

@@ -7,6 +7,7 @@ to its hooks. The hooks are plug-ins of a package that is made here.
 import json
 import os
 import pathlib
+import signal
 
 import pytest
 
@@ -175,6 +176,27 @@ def test_a_hook_that_cannot_be_loaded_is_said(start):
         until('it is said', lambda: (
             'The hook %s cannot be loaded' % name in compute.log()))
     assert compute.call('longest') < 0.1
+
+
+def test_a_hook_whose_process_is_killed_gets_another(start):
+    """It goes on with what was told meanwhile."""
+    compute = start('notes')
+    compute.call('restart_after', 2)
+    compute.call('notify', 'post_create', SERVER)
+    until('it was told', lambda: len(compute.notes()) == 1)
+    killed, = compute.hook_pids()
+    os.kill(killed, signal.SIGKILL)
+    until('it is dead', lambda: not alive(killed))
+
+    def restarted():
+        compute.call('notify', 'updated', SERVER)
+        return compute.hook_pids() not in ([], [killed])
+
+    compute.call('notify', 'post_delete', SERVER, 5)
+    until('there is another', restarted)
+    until('it was told', lambda: compute.notes()[1:6] == 5 * [
+        ['post_delete', SERVER]])
+    assert 'The process of the hook notes has ended (-9)' in compute.log()
 
 
 def test_what_was_told_before_the_end_arrives(start):

@@ -33,7 +33,7 @@ def test_bench_wants_one_of_the_benchmarks_that_are_there(name):
                           text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
     assert done.returncode == 2
-    assert 'there is: flavor_rules metrics scheduling' in done.stdout
+    assert 'there is: flavor_rules hooks metrics scheduling' in done.stdout
 
 
 def test_make_help_lists_every_target():
