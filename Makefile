@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tree series check test test-upstream test-packages test-netbox \
-    test-libvirt bench cloud cloud-stop packages deb rpm wheel release clean
+    test-libvirt test-cloud bench cloud cloud-stop cloud-real \
+    cloud-real-stop cloud-status cloud-logs cloud-restart packages deb rpm wheel release clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,6 +32,9 @@ test-netbox:    ## the CMDB driver against a real NetBox, which is installed
 test-libvirt:   ## live metrics of real guests, compared with virsh (needs root)
 	@tools/test.sh libvirt
 
+test-cloud:     ## stories on the cloud of real services (needs root)
+	@tools/test.sh cloud-real
+
 test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 	@tools/test-upstream.sh
 
@@ -42,6 +46,21 @@ cloud:          ## start the embedded cloud, to try the fork
 
 cloud-stop:     ## end it
 	@tools/cloud.sh stop
+
+cloud-real:     ## start the cloud of real services (needs root)
+	@tools/cloud-real.sh start
+
+cloud-real-stop: ## end it, and remove all but the logs
+	@tools/cloud-real.sh stop
+
+cloud-status:   ## the services of the cloud of real services
+	@tools/cloud-real.sh status
+
+cloud-logs:     ## the log of one: make cloud-logs SERVICE=nova-compute
+	@tools/cloud-real.sh logs $(SERVICE)
+
+cloud-restart:  ## restart one, to run changed code: SERVICE=nova-compute
+	@tools/cloud-real.sh restart $(SERVICE)
 
 deb:            ## build the DEB packages
 	@tools/build-deb.sh

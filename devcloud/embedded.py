@@ -41,6 +41,7 @@ from nova import service
 from nova.tests import fixtures as nova_fixtures
 from nova import wsgi
 
+import examples
 import stand_ins
 
 CONF = nova.conf.CONF
@@ -83,9 +84,7 @@ driver = noop
 
 # The fork's features.
 [filter_scheduler]
-enabled_filters = ComputeFilter,ComputeCapabilitiesFilter,\
-ImagePropertiesFilter,ServerGroupAntiAffinityFilter,\
-ServerGroupAffinityFilter,BusinessSpreadFilter
+enabled_filters = {filters}
 [flavor_rules]
 rules_file = {folder}/flavor-rules.yaml
 use_database = true
@@ -99,16 +98,6 @@ auth_strategy = noauth2
 [placement_database]
 connection = {database}
 """
-
-# What a new cloud has to show its features with.
-_FLAVORS = (
-    ('small', 1, 512, {}),
-    ('large', 2, 1024, {}),
-    ('web', 1, 512, {'mycompany:business_tag': 'web',
-                     'mycompany:business_max_per_host': '1'}),
-    ('gold', 4, 2048, {}),
-)
-_FLAVOR_RULES = {'version': 1, 'projects': {DEMO_PROJECT: {'deny': ['gold']}}}
 
 
 def progress(message):
@@ -166,9 +155,10 @@ class Cloud:
         # A token's roles are those of token_auth.py; 'admin' among them.
         (self.folder / 'policy.yaml').write_text('{}\n')
         (self.folder / 'flavor-rules.yaml').write_text(
-            yaml.safe_dump(_FLAVOR_RULES))
+            yaml.safe_dump(examples.flavor_rules(DEMO_PROJECT)))
         (self.folder / 'nova.conf').write_text(_NOVA_CONF.format(
-            folder=self.folder, api_database=self._database('api'),
+            folder=self.folder, filters=','.join(examples.FILTERS),
+            api_database=self._database('api'),
             database=self._database('cell1'), **self.ports))
         (self.folder / 'placement.conf').write_text(_PLACEMENT_CONF.format(
             folder=self.folder, database=self._database('placement')))
@@ -246,7 +236,7 @@ class Cloud:
     @staticmethod
     def _make_flavors():
         context = nova_context.get_admin_context()
-        for name, vcpus, memory_mb, extra_specs in _FLAVORS:
+        for name, vcpus, memory_mb, extra_specs in examples.FLAVORS:
             objects.Flavor(
                 context, flavorid=name, name=name, vcpus=vcpus,
                 memory_mb=memory_mb, root_gb=1, ephemeral_gb=0, swap=0,

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# usage: tools/setup.sh
-#     [tools|nova|api-ref|services|client|netbox|libvirt|packages]...
+# usage: tools/setup.sh [PART]...
 #
 # Set up what the other commands need; they call it themselves.
 #   tools     quilt, patch, git, and build/venv/tools for the queue's tools
@@ -15,6 +14,8 @@
 #             the openstack command and the plug-in of client/ in it
 #   libvirt   libvirtd, QEMU, and a kernel and a busybox to make guests of; no
 #             daemon and no guest is started
+#   cloud     build/venv/cloud with keystone, glance, placement, neutron and a
+#             supervisor, and the programs that neutron's agents call
 #   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
 # System packages come through apt when that can be done (as root, or with
 # sudo that asks nothing); else it says what to install and stops.
@@ -223,6 +224,17 @@ setup_libvirt() {
     need_libvirt_python
 }
 
+fill_cloud() {
+    install "$1" -c "$ROOT/constraints.txt" pip setuptools wheel
+    install "$1" -c "$ROOT/constraints.txt" -r "$TOOLS/cloud-requirements.txt"
+}
+
+setup_cloud() {
+    need_packages conntrack dnsmasq-base dnsmasq-utils ebtables gcc haproxy \
+        ipset iptables iputils-arping libc6-dev procps python3-dev qemu-utils
+    need_venv cloud "$ROOT/constraints.txt" "$TOOLS/cloud-requirements.txt"
+}
+
 setup_packages() {
     need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
@@ -234,7 +246,8 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|api-ref|services|client|netbox|libvirt|packages) "setup_$part" ;;
+        tools|nova|api-ref|services|client|netbox|libvirt|cloud|packages)
+            "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac
 done

@@ -30,16 +30,18 @@ work=$(sed -n 's/.*work=\([0-9]*\).*/\1/p' /proc/cmdline)
     while [ $(now) -lt $end ]; do :; done
     usleep $(((100 - work) * 10000))
 done &
+@PREPARE@
 stty -echo
 echo guest-is-ready
 exec sh
 '''
 
 
-def build(kernel, folder):
+def build(kernel, folder, prepare=''):
     """Make the memory disk.
 
     :param kernel: an unpacked package of Debian's linux-image-cloud
+    :param prepare: commands for its shell, before it says that it is ready
     :returns: the paths of the kernel and of the memory disk
     """
     root = folder / 'initrd'
@@ -53,7 +55,7 @@ def build(kernel, folder):
         if module.exists():
             shutil.copy(module, root / 'lib' / ('%02d.ko' % number))
     init = root / 'init'
-    init.write_text(_INIT)
+    init.write_text(_INIT.replace('@PREPARE@\n', prepare))
     init.chmod(0o755)
     packed = folder / 'initrd.gz'
     subprocess.run(

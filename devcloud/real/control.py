@@ -1,0 +1,388 @@
+"""Start the cloud of real services, stop it, and look after it."""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import xmlrpc.client
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE.parent), str(ROOT / 'tests' / 'services')]
+
+import contents as cloud_contents  # noqa: E402
+import guest  # noqa: E402
+import namespaces as cloud_namespaces  # noqa: E402
+import settings as cloud_settings  # noqa: E402
+
+_DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
+              'nova_cell0', 'nova_cell1')
+# What is there before the databases are, and what does not need them.
+_FIRST = ('mariadb', 'rabbitmq', 'libvirtd', 'portal', 'cmdb')
+
+_TRY = """
+The cloud is up. Try:
+
+    export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=devcloud
+    export PATH={client}:$PATH
+    openstack compute service list
+    openstack server create --flavor guest --image guest --network private \\
+        --wait one                        # in QEMU
+    openstack console log show one        # its address, a minute later
+    openstack server metrics show one
+    openstack server create --flavor web --image fake --nic none \\
+        --min 2 --max 2 web               # one on each of the fake hosts
+    openstack --os-cloud devcloud-demo server create --flavor gold \\
+        --image fake --nic none gold      # refused: flavor rules
+    curl -H 'Authorization: Bearer {token}' {cmdb}/vms
+
+Logs are in {logs}. `make cloud-status` lists the services, `make cloud-restart
+SERVICE=nova-compute` restarts one, `make cloud-real-stop` ends all.
+"""
+
+
+class Failed(Exception):
+    pass
+
+
+class Control:
+    """
+    :param settings: a Settings
+    """
+
+    def __init__(self, settings):
+        self._settings = settings
+        self._namespaces = cloud_namespaces.Namespaces(settings)
+        self._contents = cloud_contents.Contents(settings)
+        self._ready = settings.folder / 'ready'
+        self._began = time.monotonic()
+
+    def _progress(self, message):
+        print('-- %3.0f s: %s' % (time.monotonic() - self._began, message),
+              flush=True)
+
+    # -- start
+
+    def start(self):
+        if self._namespaces.pid() and self._ready.exists():
+            print('-- the cloud runs already')
+            return
+        if os.getuid() != 0:
+            raise Failed('the cloud has bridges, rules and guests of its own, '
+                         'which only root can make')
+        if not self._namespaces.pid():
+            self._clear()
+            shutil.rmtree(self._settings.logs, ignore_errors=True)
+            self._settings.folder.mkdir(parents=True, exist_ok=True)
+            self._settings.write()
+            self._install_mariadb()
+            self._namespaces.start()
+        # One that did not come up is taken on from where it is.
+        self._supervisor = self._until(
+            'the supervisor listens', self._namespaces.supervisor,
+            cloud_namespaces.NotRunning, seconds=20)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            self._start_services(pool)
+        self._ready.touch()
+        self._progress('ready')
+
+    def _start_services(self, pool):
+        image = pool.submit(guest.build, self._settings.build /
+                            'guest-kernel', self._settings.folder / 'guest')
+        self._start(*_FIRST)
+        self._until_up('mariadb')
+        self._make_databases()
+        self._progress('making the databases')
+        rest = [pool.submit(self._manage, *words) for words in (
+            ('placement-manage', 'placement', 'db', 'sync'),
+            ('neutron-db-manage', 'neutron', 'upgrade', 'heads'),
+            ('glance-manage', 'glance', 'db_sync'))]
+        rest.append(pool.submit(self._make_cells))
+        self._make_keystone()
+        self._start('keystone')
+        self._until_up('keystone')
+        self._contents.write_clouds()
+        self._contents.make_identity()
+        self._progress('keystone is up')
+        for one in rest:
+            one.result()
+        self._until_up('rabbitmq')
+        self._progress('the databases are there')
+        self._start('placement', 'glance', 'neutron-server', 'nova-api')
+        self._until_up('placement')
+        # They end when placement does not answer.
+        self._start(*self._settings.programs())
+        self._until_up('glance')
+        self._contents.make_images(image.result())
+        self._until_up('nova-api')
+        self._contents.make_flavors()
+        self._until_up('neutron-server')
+        self._contents.make_network()
+        self._progress('images, flavors and a network are there')
+        missing = None
+
+        def complete():
+            nonlocal missing
+            missing = self._contents.missing()
+            return not missing
+
+        try:
+            self._until('all services are up', complete, Exception, 120)
+        except Failed as error:
+            raise Failed('%s: missing %s' % (error, missing))
+        self._manage('nova-manage', 'nova', 'cell_v2', 'discover_hosts')
+
+    def _until(self, what, probe, errors=(), seconds=120):
+        """Call `probe` until it returns something true, and return that.
+
+        :raises Failed: it does not within these seconds
+        """
+        end = time.monotonic() + seconds
+        while True:
+            said = None
+            try:
+                found = probe()
+                if found:
+                    return found
+            except errors as error:
+                said = error
+            if not self._namespaces.pid():
+                raise Failed('the cloud has ended; see %s'
+                             % (self._settings.logs / 'namespaces.log'))
+            if time.monotonic() > end:
+                raise Failed('not within %d s: %s%s' % (
+                    seconds, what, ' (%s)' % said if said else ''))
+            time.sleep(0.2)
+
+    def _until_up(self, name):
+        """Wait until a program answers on its port."""
+        program = self._settings.programs()[name]
+        if name in cloud_settings.PUBLISHED or name in (
+                'nova-api', 'neutron-server'):
+            probe = self._published(program.port)
+        else:
+            # Only in the name spaces.
+            command = self._namespaces.command(
+                'bash', '-c', '</dev/tcp/127.0.0.1/%d' % program.port)
+
+            def probe():
+                return subprocess.run(
+                    command, capture_output=True).returncode == 0
+
+        def up():
+            state = self._supervisor.getProcessInfo(name)['statename']
+            if state == 'FATAL':
+                raise Failed('%s does not start:\n%s' % (
+                    name, self.tail(name)))
+            return probe()
+
+        self._until('%s answers on port %d' % (name, program.port), up)
+
+    @staticmethod
+    def _published(port):
+        def answers():
+            # The portal accepts for it, and ends the connection at once.
+            try:
+                with socket.create_connection(('127.0.0.1', port), 5) as one:
+                    one.sendall(b'OPTIONS / HTTP/1.0\r\n\r\n')
+                    return one.recv(1) != b''
+            except OSError:
+                return False
+        return answers
+
+    def _start(self, *names):
+        for name in names:
+            state = self._supervisor.getProcessInfo(name)['statename']
+            if state not in ('STARTING', 'RUNNING'):
+                self._progress('starting %s' % name)
+                self._supervisor.startProcess(name, False)
+
+    def _run(self, *command):
+        """Run a command in the name spaces; what it says.
+
+        :raises Failed: it failed
+        """
+        done = subprocess.run(
+            self._namespaces.command(*command), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=dict(
+                os.environ, PYTHONWARNINGS='ignore',
+                PYTHONDONTWRITEBYTECODE='1'))
+        with open(self._settings.logs / 'start.log', 'a') as log:
+            log.write('$ %s\n%s' % (' '.join(map(str, command)), done.stdout))
+        if done.returncode:
+            raise Failed('%s:\n%s' % (' '.join(map(str, command)),
+                                      done.stdout[-3000:]))
+        return done.stdout
+
+    def _manage(self, program, service, *words):
+        folder = (self._settings.nova_bin if program == 'nova-manage'
+                  else self._settings.bin)
+        return self._run(folder / program, '--config-file',
+                         self._settings.etc / (service + '.conf'), *words)
+
+    def _install_mariadb(self):
+        self._progress('making a MariaDB')
+        done = subprocess.run(
+            ['mariadb-install-db', '--no-defaults', '--user=root',
+             '--datadir=%s' % (self._settings.folder / 'mariadb'),
+             '--skip-test-db', '--auth-root-authentication-method=normal'],
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise Failed(done.stdout)
+
+    def _make_databases(self):
+        self._run('mariadb', '--no-defaults', '--socket=/run/mariadb.sock',
+                  '--user=root', '--execute', ''.join(
+                      'CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8;'
+                      % name for name in _DATABASES))
+
+    def _make_keystone(self):
+        common = ('keystone-manage', 'keystone')
+        self._manage(*common, 'db_sync')
+        for what in ('fernet_setup', 'credential_setup'):
+            self._manage(*common, what, '--keystone-user', 'root',
+                         '--keystone-group', 'root')
+        url = self._settings.url('keystone')
+        self._manage(
+            *common, 'bootstrap', '--bootstrap-password',
+            cloud_settings.PASSWORD, '--bootstrap-region-id',
+            cloud_settings.REGION, '--bootstrap-public-url', url,
+            '--bootstrap-internal-url', url)
+
+    def _make_cells(self):
+        common = ('nova-manage', 'nova')
+        self._manage(*common, 'api_db', 'sync')
+        self._manage(*common, 'cell_v2', 'map_cell0',
+                     '--database_connection',
+                     'mysql+pymysql://root@127.0.0.1/nova_cell0?charset=utf8')
+        self._manage(*common, 'db', 'sync')
+        if ' cell1 ' not in self._manage(*common, 'cell_v2', 'list_cells'):
+            self._manage(*common, 'cell_v2', 'create_cell', '--name', 'cell1')
+
+    # -- and all else
+
+    def stop(self):
+        if not self._namespaces.pid():
+            print('-- no cloud is running')
+        else:
+            self._namespaces.end()
+            print('-- the cloud has ended')
+        self._clear()
+
+    def _clear(self):
+        """Remove all but the logs, which go with the next start."""
+        folder = self._settings.folder
+        found = {path.name for path in folder.iterdir()} if (
+            folder.exists()) else set()
+        if found and 'log' not in found:
+            raise Failed('%s holds something else than a cloud; expected a '
+                         'folder that is empty or not there' % folder)
+        for name in found - {'log'}:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def show(self):
+        """:returns: whether it is running"""
+        if not self._namespaces.pid() or not self._ready.exists():
+            print('-- no cloud is running')
+            return False
+        print(_TRY.format(
+            clouds=self._settings.clouds, logs=self._settings.logs,
+            client=self._settings.build / 'venv/client-2024.1/bin',
+            cmdb=self._settings.url('cmdb'),
+            token=(self._settings.etc / 'cmdb-token').read_text().strip()))
+        return True
+
+    def _running(self):
+        try:
+            return self._namespaces.supervisor()
+        except cloud_namespaces.NotRunning:
+            raise Failed('no cloud is running')
+
+    def status(self):
+        """A line for each service; whether all of them run."""
+        rows = self._running().getAllProcessInfo()
+        for row in rows:
+            print('%-26s %-9s %s' % (row['name'], row['statename'],
+                                     row['description']))
+        return all(row['statename'] == 'RUNNING' for row in rows)
+
+    def _known(self, name):
+        names = self._settings.programs()
+        if name not in names:
+            raise Failed('there is no service %r; there are %s' % (
+                name, ', '.join(names)))
+        return name
+
+    def log(self, name):
+        return self._settings.logs / (self._known(name) + '.log')
+
+    def tail(self, name):
+        return self.log(name).read_text(errors='replace')[-3000:]
+
+    def set_state(self, name, *actions):
+        """Stop a service, start it, or one after the other."""
+        supervisor = self._running()
+        self._known(name)
+        for action in actions:
+            try:
+                getattr(supervisor, action + 'Process')(name)
+            except xmlrpc.client.Fault as fault:
+                # It was stopped already, or is running.
+                if fault.faultCode not in (60, 70):
+                    raise Failed('%s: %s\n%s' % (name, fault.faultString,
+                                                 self.tail(name)))
+
+    def run(self, words):
+        """Become a command in the name spaces."""
+        self._running()
+        command = self._namespaces.command(*words)
+        os.execvp(command[0], command)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--folder', type=pathlib.Path, required=True)
+    parser.add_argument('--build', type=pathlib.Path, required=True)
+    commands = parser.add_subparsers(dest='command', required=True)
+    for name in ('start', 'stop', 'status'):
+        commands.add_parser(name)
+    for name in ('logs', 'restart', 'stop-service', 'start-service'):
+        commands.add_parser(name).add_argument('service')
+    commands.add_parser('run').add_argument('words', nargs='+')
+    args, rest = parser.parse_known_args()
+    control = Control(cloud_settings.Settings(
+        args.folder.absolute(), args.build.absolute()))
+    try:
+        if args.command == 'start':
+            control.start()
+            return 0 if control.show() else 1
+        if args.command == 'stop':
+            control.stop()
+        elif args.command == 'status':
+            return 0 if control.status() else 1
+        elif args.command == 'logs':
+            path = control.log(args.service)
+            os.execvp('less', ['less', '+F', path]) if (
+                sys.stdout.isatty()) else print(path.read_text())
+        elif args.command == 'run':
+            control.run(args.words + rest)
+        else:
+            control.set_state(args.service, *{
+                'restart': ('stop', 'start'), 'stop-service': ('stop',),
+                'start-service': ('start',)}[args.command])
+    except Failed as error:
+        print('error: %s' % error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""nova-compute of a node without a hypervisor, that can be restarted.
+
+Upstream's fake driver is for tests within one process: it has another node
+every time it starts, and no servers. Here the node is that of state_path, and
+servers are taken over from the database, for which nova-compute asks with
+``[DEFAULT] resume_guests_state_on_host_boot``.
+
+Nova loads drivers from nova.virt only: this one is put there.
+"""
+
+import sys
+
+# Before anything else of Nova, as in its services.
+import nova.monkey_patch  # noqa: F401
+
+from nova.cmd import compute
+from nova.compute import power_state
+from nova.virt import fake
+from nova.virt import node
+
+
+class LastingFakeDriver(fake.MediumFakeDriver):
+
+    def get_available_resource(self, nodename):
+        resources = super().get_available_resource(nodename)
+        resources['uuid'] = node.get_local_node_uuid()
+        return resources
+
+    def get_nodenames_by_uuid(self, refresh=False):
+        name, = self.get_available_nodes()
+        return {node.get_local_node_uuid(): name}
+
+    def resume_state_on_host_boot(self, context, instance, network_info,
+                                  block_device_info=None):
+        self.instances[instance.uuid] = fake.FakeInstance(
+            instance.name, power_state.RUNNING, instance.uuid)
+
+
+fake.LastingFakeDriver = LastingFakeDriver
+
+if __name__ == '__main__':
+    # Nova reads its own name there.
+    sys.argv[0] = 'nova-compute'
+    sys.exit(compute.main())

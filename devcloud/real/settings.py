@@ -1,0 +1,409 @@
+"""The configuration of every service, and how the supervisor starts them.
+
+The network of the cloud is its own (namespaces.py), so what only its services
+talk to has its usual port. Ports that the machine's programs reach are chosen
+when the cloud is made, and are the same on both sides.
+"""
+
+import configparser
+import dataclasses
+import json
+import pathlib
+import socket
+import sys
+
+import examples
+import http_cmdb
+
+PASSWORD = 'devcloud'
+REGION = 'RegionOne'
+#: The host with libvirt, and those with the fake driver.
+LIBVIRT_HOST = 'node1'
+FAKE_HOSTS = ('fake1', 'fake2')
+
+#: What the machine reaches, through the portal.
+PUBLISHED = ('keystone', 'placement', 'glance', 'neutron', 'nova', 'cmdb')
+_METADATA_PORT = 8775
+_METADATA_SECRET = 'metadata'
+
+# Sections of the rights that parts of the services have: each names the
+# program that holds them, or sudo would be asked for.
+_NOVA_RIGHTS = ('nova_sys_admin', 'vif_plug_linux_bridge_privileged',
+                'vif_plug_ovs_privileged')
+_NEUTRON_RIGHTS = (
+    'privsep', 'privsep_dhcp_release', 'privsep_ovs_vsctl',
+    'privsep_namespace', 'privsep_conntrack', 'privsep_link')
+
+
+@dataclasses.dataclass
+class Program:
+    """
+    :ivar port: on which it answers when it is up, if it does
+    """
+    name: str
+    command: list
+    environment: dict = dataclasses.field(default_factory=dict)
+    port: int = None
+
+
+def _free_ports(count):
+    with_ports = []
+    try:
+        for _ in range(count):
+            with_ports.append(socket.socket())
+            with_ports[-1].bind(('127.0.0.1', 0))
+        return [one.getsockname()[1] for one in with_ports]
+    finally:
+        for one in with_ports:
+            one.close()
+
+
+def _write(path, sections):
+    parser = configparser.RawConfigParser(
+        default_section='none', delimiters=('=',))
+    parser.optionxform = str
+    parser.read_dict({name: {key: str(value) for key, value in found.items()}
+                      for name, found in sections.items()})
+    with open(path, 'w') as stream:
+        parser.write(stream)
+
+
+class Settings:
+    """
+    :param folder: where everything of the cloud is
+    :param build: with the tree, and the virtual environments
+    """
+
+    def __init__(self, folder, build):
+        self.folder, self.build = folder, build
+        self.tree = build / 'tree'
+        self.etc, self.logs = folder / 'etc', folder / 'log'
+        self.nova_bin = build / 'venv/nova/bin'
+        # The interpreter that runs this is that of the other services.
+        self.bin = pathlib.Path(sys.executable).parent
+        self.clouds = folder / 'clouds.yaml'
+        self.flavor_rules = self.etc / 'flavor-rules.yaml'
+        self._ports_file = folder / 'ports.json'
+
+    @property
+    def ports(self):
+        """By the names of PUBLISHED; the same until the folder is removed."""
+        if not self._ports_file.exists():
+            self._ports_file.write_text(json.dumps(dict(zip(
+                PUBLISHED, _free_ports(len(PUBLISHED))))))
+        return json.loads(self._ports_file.read_text())
+
+    def url(self, name):
+        path = {'keystone': '/v3', 'nova': '/v2.1'}.get(name, '')
+        return 'http://127.0.0.1:%d%s' % (self.ports[name], path)
+
+    @staticmethod
+    def _database(name):
+        return {'connection': 'mysql+pymysql://root@127.0.0.1/%s?charset=utf8'
+                              % name, 'max_pool_size': 5}
+
+    def _credentials(self, user):
+        return {'auth_type': 'password', 'auth_url': self.url('keystone'),
+                'username': user, 'password': PASSWORD,
+                'project_name': 'service', 'user_domain_id': 'default',
+                'project_domain_id': 'default', 'region_name': REGION}
+
+    def _authtoken(self, user):
+        found = self._credentials(user)
+        # It is no client of a region.
+        del found['region_name']
+        return dict(found, www_authenticate_uri=self.url('keystone'),
+                    service_token_roles_required=True)
+
+    @staticmethod
+    def _rights(sections, program, conf):
+        command = '%s --config-file %s' % (program, conf)
+        return {name: {'helper_command': command} for name in sections}
+
+    def write(self):
+        for folder in (self.etc, self.logs, self.folder / 'nova/instances',
+                       self.folder / 'lock', self.folder / 'neutron',
+                       *(self.folder / 'glance' / name for name in (
+                           'images', 'staging', 'tasks')),
+                       *(self.folder / 'keystone' / name for name in (
+                           'fernet', 'credential')),
+                       *(self.folder / 'hosts' / host
+                         for host in FAKE_HOSTS)):
+            folder.mkdir(parents=True, exist_ok=True)
+        # keystone says so each time when others may read its keys.
+        for name in ('fernet', 'credential'):
+            (self.folder / 'keystone' / name).chmod(0o700)
+        self._write_rabbitmq()
+        for name in ('keystone', 'placement', 'glance', 'neutron', 'nova'):
+            _write(self.etc / (name + '.conf'),
+                   getattr(self, '_' + name)())
+        self._write_computes()
+        self._write_cmdb_agent()
+        self._write_neutron_agents()
+        self._write_supervisor()
+
+    def _write_rabbitmq(self):
+        folder = self.folder / 'rabbitmq'
+        folder.mkdir(exist_ok=True)
+        (folder / 'conf').write_text('listeners.tcp.1 = 127.0.0.1:5672\n'
+                                     'log.file.level = warning\n')
+        (folder / 'plugins').write_text('[].\n')
+
+    def _keystone(self):
+        return {
+            'DEFAULT': {'use_stderr': True},
+            'database': self._database('keystone'),
+            'fernet_tokens': {
+                'key_repository': self.folder / 'keystone/fernet'},
+            'credential': {
+                'key_repository': self.folder / 'keystone/credential'},
+            'oslo_messaging_notifications': {'driver': 'noop'},
+            'cache': {'enabled': False},
+        }
+
+    def _placement(self):
+        return {
+            'DEFAULT': {'use_stderr': True},
+            'placement_database': self._database('placement'),
+            'keystone_authtoken': self._authtoken('placement'),
+        }
+
+    def _glance(self):
+        folder = self.folder / 'glance'
+        return {
+            'DEFAULT': {
+                'bind_host': '127.0.0.1', 'bind_port': self.ports['glance'],
+                'workers': 0, 'use_stderr': True,
+                'enabled_backends': 'files:file',
+                'node_staging_uri': 'file://%s' % (folder / 'staging')},
+            'glance_store': {'default_backend': 'files'},
+            'files': {'filesystem_store_datadir': folder / 'images'},
+            'os_glance_staging_store': {
+                'filesystem_store_datadir': folder / 'staging'},
+            'os_glance_tasks_store': {
+                'filesystem_store_datadir': folder / 'tasks'},
+            'database': self._database('glance'),
+            'paste_deploy': {
+                'flavor': 'keystone',
+                'config_file': self.bin.parent /
+                'etc/glance/glance-api-paste.ini'},
+            'oslo_messaging_notifications': {'driver': 'noop'},
+            'keystone_authtoken': self._authtoken('glance'),
+        }
+
+    def _neutron(self):
+        conf = self.etc / 'neutron.conf'
+        return {
+            'DEFAULT': {
+                'bind_host': '127.0.0.1', 'bind_port': self.ports['neutron'],
+                'host': LIBVIRT_HOST, 'core_plugin': 'ml2',
+                'service_plugins': '', 'api_workers': 1, 'rpc_workers': 1,
+                'rpc_state_report_workers': 0,
+                'transport_url': 'rabbit://guest:guest@127.0.0.1:5672/',
+                'state_path': self.folder / 'neutron',
+                'api_paste_config': self.bin.parent /
+                'etc/neutron/api-paste.ini', 'use_stderr': True,
+                'interface_driver': 'linuxbridge'},
+            'experimental': {'linuxbridge': True},
+            # All of it runs as root.
+            'agent': {'root_helper': '', 'report_interval': 15},
+            'oslo_concurrency': {'lock_path': self.folder / 'lock'},
+            'database': self._database('neutron'),
+            'oslo_messaging_notifications': {'driver': 'noop'},
+            # One host has guests with interfaces: a bridge there will do.
+            'ml2': {'type_drivers': 'local', 'tenant_network_types': 'local',
+                    'mechanism_drivers': 'linuxbridge',
+                    'extension_drivers': 'port_security'},
+            'vxlan': {'enable_vxlan': False},
+            'securitygroup': {'firewall_driver': 'iptables'},
+            'nova': self._credentials('nova'),
+            'placement': self._credentials('placement'),
+            'keystone_authtoken': self._authtoken('neutron'),
+            **self._rights(_NEUTRON_RIGHTS, self.bin / 'privsep-helper',
+                           conf),
+        }
+
+    def _write_neutron_agents(self):
+        _write(self.etc / 'neutron-dhcp.conf', {'DEFAULT': {
+            'enable_isolated_metadata': True, 'force_metadata': True}})
+        _write(self.etc / 'neutron-metadata.conf', {'DEFAULT': {
+            'nova_metadata_host': '127.0.0.1',
+            'nova_metadata_port': _METADATA_PORT,
+            'metadata_proxy_shared_secret': _METADATA_SECRET,
+            'metadata_workers': 1}})
+
+    def _nova(self):
+        return {
+            'DEFAULT': {
+                'my_ip': '127.0.0.1', 'host': LIBVIRT_HOST,
+                'transport_url': 'rabbit://guest:guest@127.0.0.1:5672/',
+                'state_path': self.folder / 'nova',
+                'compute_driver': 'libvirt.LibvirtDriver',
+                'enabled_apis': 'osapi_compute,metadata',
+                'osapi_compute_listen': '127.0.0.1',
+                'osapi_compute_listen_port': self.ports['nova'],
+                'osapi_compute_workers': 1,
+                'metadata_listen': '127.0.0.1',
+                'metadata_listen_port': _METADATA_PORT,
+                'metadata_workers': 1, 'use_stderr': True,
+                'allow_resize_to_same_host': False},
+            'wsgi': {'api_paste_config': self.tree /
+                     'etc/nova/api-paste.ini'},
+            'api_database': self._database('nova_api'),
+            'database': self._database('nova_cell1'),
+            'oslo_concurrency': {'lock_path': self.folder / 'lock'},
+            'conductor': {'workers': 1},
+            'scheduler': {'workers': 1},
+            'libvirt': {'virt_type': 'qemu', 'cpu_mode': 'none',
+                        'connection_uri': 'qemu:///system'},
+            'vnc': {'enabled': False},
+            'placement': self._credentials('placement'),
+            'glance': self._credentials('glance'),
+            'neutron': dict(
+                self._credentials('neutron'), service_metadata_proxy=True,
+                metadata_proxy_shared_secret=_METADATA_SECRET),
+            'service_user': dict(self._credentials('nova'),
+                                 send_service_user_token=True),
+            'keystone_authtoken': self._authtoken('nova'),
+            'oslo_messaging_notifications': {'driver': 'noop'},
+            **self._rights(_NOVA_RIGHTS, self.nova_bin / 'privsep-helper',
+                           self.etc / 'nova.conf'),
+            # The fork's features.
+            'filter_scheduler': {
+                'enabled_filters': ','.join(examples.FILTERS)},
+            'flavor_rules': {'rules_file': self.flavor_rules,
+                             'use_database': True},
+            'compute_hooks': {'enabled': 'cmdb'},
+        }
+
+    def _write_computes(self):
+        for host in FAKE_HOSTS:
+            _write(self.etc / ('%s.conf' % host), {'DEFAULT': {
+                'host': host, 'compute_driver': 'fake.LastingFakeDriver',
+                'state_path': self.folder / 'hosts' / host,
+                'resume_guests_state_on_host_boot': True}})
+
+    def _write_cmdb_agent(self):
+        token = self.etc / 'cmdb-token'
+        token.touch(0o600)
+        token.write_text(http_cmdb.TOKEN + '\n')
+        _write(self.etc / 'cmdb-agent.conf', {
+            'cmdb': {'driver': 'http', 'retry_max_delay': 2},
+            'cmdb_http': {'url': self.url('cmdb'), 'token_file': token}})
+
+    def programs(self):
+        """All of them, by name."""
+        here = pathlib.Path(__file__).parent
+        ports = self.ports
+        nova_environment = {'PYTHONPATH': '%s:%s' % (
+            self.tree, self.build / 'libvirt-python')}
+
+        def uwsgi(name, script, **environment):
+            return Program(name, [
+                self.bin / 'uwsgi', '--master', '--die-on-term',
+                '--enable-threads', '--lazy-apps', '--need-app',
+                '--buffer-size', '65535', '--disable-logging',
+                # It closes after each answer, and does not say so itself.
+                '--add-header', "'Connection: close'",
+                '--processes', '1', '--threads', '4', '--http-socket',
+                '127.0.0.1:%d' % ports[name],
+                '--wsgi-file', self.bin / script], environment, ports[name])
+
+        def configured(*confs):
+            return ['--config-file %s' % (self.etc / (conf + '.conf'))
+                    for conf in confs]
+
+        def neutron(name, *confs, port=None):
+            return Program(
+                'neutron-' + name, [self.bin / ('neutron-' + name),
+                                    *configured('neutron', *confs)],
+                port=port)
+
+        def nova(name, *confs, port=None):
+            return Program(
+                'nova-' + name, [self.nova_bin / ('nova-' + name),
+                                 *configured('nova', *confs)],
+                nova_environment, port)
+
+        def fake_compute(host):
+            return Program(
+                'nova-compute-' + host, [
+                    self.nova_bin / 'python', here / 'fake_compute.py',
+                    *configured('nova', host)], nova_environment)
+
+        rabbitmq = self.folder / 'rabbitmq'
+        program, = pathlib.Path('/usr/lib/rabbitmq/lib').glob(
+            'rabbitmq_server-*/sbin/rabbitmq-server')
+        found = [
+            Program('mariadb', [
+                'mariadbd', '--no-defaults', '--user=root',
+                '--datadir=%s' % (self.folder / 'mariadb'),
+                '--socket=/run/mariadb.sock', '--bind-address=127.0.0.1',
+                '--skip-name-resolve', '--max-connections=500',
+                '--innodb-buffer-pool-size=128M',
+                '--innodb-flush-log-at-trx-commit=2',
+                '--performance-schema=OFF'], port=3306),
+            Program('rabbitmq', [program], {
+                'HOME': rabbitmq, 'RABBITMQ_NODENAME': 'devcloud@localhost',
+                'RABBITMQ_MNESIA_BASE': rabbitmq / 'mnesia',
+                'RABBITMQ_LOG_BASE': rabbitmq / 'log',
+                'RABBITMQ_CONFIG_FILE': rabbitmq / 'conf',
+                'RABBITMQ_ENABLED_PLUGINS_FILE': rabbitmq / 'plugins',
+                'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
+                    '+S 1:1 +sbwt none'}, port=5672),
+            Program('libvirtd', ['libvirtd']),
+            Program('portal', [
+                sys.executable, '-P', here / 'portal.py', '/run/machine-net',
+                *map(str, ports.values())]),
+            Program('cmdb', [
+                sys.executable, '-P', here / 'cmdb.py', str(ports['cmdb']),
+                self.folder / 'cmdb.json'], port=ports['cmdb']),
+            uwsgi('keystone', 'keystone-wsgi-public',
+                  OS_KEYSTONE_CONFIG_FILES=self.etc / 'keystone.conf',
+                  OS_KEYSTONE_CONFIG_DIR=self.etc),
+            uwsgi('placement', 'placement-api',
+                  OS_PLACEMENT_CONFIG_DIR=self.etc),
+            Program('glance', [self.bin / 'glance-api', '--config-file',
+                               self.etc / 'glance.conf'],
+                    port=ports['glance']),
+            neutron('server', port=ports['neutron']),
+            neutron('linuxbridge-agent'),
+            neutron('dhcp-agent', 'neutron-dhcp'),
+            neutron('metadata-agent', 'neutron-metadata'),
+            nova('api', port=ports['nova']),
+            nova('conductor'),
+            nova('scheduler'),
+            nova('compute'),
+            *map(fake_compute, FAKE_HOSTS),
+            nova('cmdb-agent', 'cmdb-agent'),
+        ]
+        return {one.name: one for one in found}
+
+    def _write_supervisor(self):
+        sections = {
+            'supervisord': {
+                'nodaemon': True, 'user': 'root',
+                'logfile': self.logs / 'supervisord.log',
+                'pidfile': '/run/supervisord.pid'},
+            'unix_http_server': {'file': '/run/supervisor.sock'},
+            'rpcinterface:supervisor': {
+                'supervisor.rpcinterface_factory':
+                    'supervisor.rpcinterface:make_main_rpcinterface'},
+        }
+        path = '%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:' \
+            '/sbin:/bin' % self.bin
+        for one in self.programs().values():
+            environment = dict({'PATH': path, 'PYTHONWARNINGS': 'ignore',
+                                'PYTHONDONTWRITEBYTECODE': 1},
+                               **one.environment)
+            sections['program:' + one.name] = {
+                'command': ' '.join(map(str, one.command)),
+                'environment': ','.join('%s="%s"' % item
+                                        for item in environment.items()),
+                'autostart': False, 'autorestart': True, 'startsecs': 1,
+                'startretries': 5, 'stopasgroup': True, 'killasgroup': True,
+                'stopwaitsecs': 20, 'redirect_stderr': True,
+                'stdout_logfile': self.logs / (one.name + '.log'),
+                'stdout_logfile_maxbytes': '20MB',
+                'stdout_logfile_backups': 1}
+        _write(self.etc / 'supervisord.conf', sections)
