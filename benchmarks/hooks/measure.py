@@ -153,6 +153,8 @@ def boots(services, args):
             if mode == 'hangs':
                 cmdb.misbehave(http_cmdb.hang)
         if found:
+            progress('%d events in a boot, %d in a delete' % tuple(
+                answer['events']))
             break
         before, steps = mode, steps + 1
         if steps % 500 == 0:
