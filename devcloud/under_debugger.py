@@ -13,12 +13,7 @@ first, and debugpy is then given the modules as they were.
 import os
 import pathlib
 import runpy
-import socket
 import sys
-
-# Programs whose work is done in a process that they fork. A debugger does not
-# get over a fork: it is started in the first of those.
-_FORKS = ('nova-api',)
 
 # The modules that eventlet changes and debugpy uses.
 _PATCHED = ('_thread', 'os', 'queue', 'select', 'selectors', 'socket',
@@ -78,15 +73,15 @@ def listen(port):
                 del sys.modules[name]
 
 
-def _listen_once(port):
-    """As listen(), unless another process has done so."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(('127.0.0.1', port))
-        except OSError:
-            return
-    listen(port)
+def _stay_in_one_process():
+    """Have nova-api do its work itself, and fork nobody for it.
+
+    A debugger does not get over a fork. For as many workers as one.
+    """
+    from nova import service
+    from oslo_service import service as oslo_service
+    service.process_launcher = lambda: oslo_service.ServiceLauncher(
+        service.CONF, restart_method='mutate')
 
 
 def _map(pairs):
@@ -107,10 +102,8 @@ def main():
     # As if it had been run by itself.
     sys.path[0] = os.path.dirname(os.path.abspath(program))
     sys.argv = [program, *arguments]
-    if os.path.basename(program) in _FORKS:
-        os.register_at_fork(after_in_child=lambda: _listen_once(int(port)))
-    else:
-        listen(int(port))
+    listen(int(port))
+    _stay_in_one_process()
     runpy.run_path(program, run_name='__main__')
 
 

@@ -46,7 +46,8 @@ def double(number):
     return number * 2
 
 
-def wait_and_double(event, number):
+def wait_and_double(waits, event, number):
+    waits.set()
     event.wait(30)
     return double(number)
 
@@ -106,6 +107,17 @@ class SessionTestCase(test.NoDBTestCase):
         self.assertEqual('', client.tell('quit'))
         self.assertEqual(3, call.wait())
         self.assertIsNone(sys.gettrace())
+
+    def test_the_session_ends_with_the_call_whatever_is_still_set(self):
+        call = self._start(add, 1, 2)
+        client = self._client()
+        client.read()
+        client.tell('break %s:%d' % (
+            double.__code__.co_filename, double.__code__.co_firstlineno + 1))
+        self.assertEqual('', client.tell('continue'))
+        self.assertEqual(3, call.wait())
+        self.assertIsNone(sys.gettrace())
+        self.assertEqual(4, double(2))
 
     def test_a_client_that_goes_away_lets_the_call_go_on(self):
         call = self._start(add, 1, 2)
@@ -175,14 +187,15 @@ class SessionTestCase(test.NoDBTestCase):
         self.assertEqual(3, call.wait())
 
     def test_steps_do_not_lead_into_another_green_thread(self):
-        event, done = threading.Event(), []
-        call = self._start(wait_and_double, event, 1)
+        waits, event, done = threading.Event(), threading.Event(), []
+        call = self._start(wait_and_double, waits, event, 1)
         client = self._client()
         client.read()
         client.tell('break %s:%d' % (
             double.__code__.co_filename, double.__code__.co_firstlineno + 1))
         client.send('continue')
-        # It waits for the event now, and leaves the thread to others.
+        # It is traced, waits for the event, and leaves the thread to others.
+        waits.wait(30)
         other = utils.spawn(lambda: done.append(double(5)))
         other.wait()
         self.assertEqual([10], done)
