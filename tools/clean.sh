@@ -11,6 +11,10 @@ case ${1:-} in
     --all) keep=() ;;
     *) echo "error: $1 is no option of mine; see --help" >&2; exit 2 ;;
 esac
+# A cloud that runs from there ends first.
+for cloud in cloud cloud-real; do
+    [ ! -e "$BUILD/$cloud/pid" ] || "$TOOLS/$cloud.sh" stop
+done
 rm -rf "$ROOT/dist"
 for path in "$BUILD"/*; do
     case " ${keep[*]} " in

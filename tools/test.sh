@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: tools/test.sh [SUITE...] [--name TEST]...
 #
-# Run the suites, all but netbox and libvirt unless told, and print their counts
-# and the sum.
+# Run the suites, all but netbox, libvirt and cloud-real unless told, and print
+# their counts and the sum.
 #   tools       the tests of the queue's tools
 #   pep8        upstream's style checks on our files, flake8 on the tools
 #   unit        our unit tests, and upstream's of what the queue edits
@@ -11,6 +11,7 @@
 #   services    nova-api, nova-manage and CMDB agents on a MariaDB and a RabbitMQ
 #   client      the openstack plug-in, with openstack of 2024.1 and of now
 #   cloud       stories on the embedded cloud
+#   cloud-real  stories on the cloud of real services; needs root
 #   netbox      the CMDB driver for NetBox, against a real one
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
@@ -27,6 +28,7 @@ for suite in "$@"; do
     case $suite in
         api-ref) "$TOOLS/setup.sh" api-ref ;;
         cloud) "$TOOLS/setup.sh" client ;;
+        cloud-real) "$TOOLS/setup.sh" client services libvirt cloud ;;
         netbox) "$TOOLS/setup.sh" netbox ;;
         services) "$TOOLS/setup.sh" services client ;;
         libvirt) "$TOOLS/setup.sh" libvirt ;;

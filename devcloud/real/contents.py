@@ -56,40 +56,38 @@ class Contents:
     def make_identity(self):
         """Users, projects and the catalogue; the rules for the demo's."""
         identity = self.connect().identity
-        service = self._project(identity, 'service')
-        demo = self._project(identity, 'demo')
+        # Each request counts: keystone is not fast.
+        there = {kind: {one.name: one for one in getattr(
+            identity, kind + 's')()} for kind in (
+                'project', 'user', 'role', 'service')}
+
+        def ensure(kind, name, **attributes):
+            if name not in there[kind]:
+                there[kind][name] = getattr(identity, 'create_' + kind)(
+                    name=name, **attributes)
+            return there[kind][name]
+
+        def grant(project, user_name, role_name):
+            user = ensure('user', user_name, domain_id=DOMAIN,
+                          password=cloud_settings.PASSWORD)
+            identity.assign_project_role_to_user(
+                project, user, ensure('role', role_name))
+
+        service = ensure('project', 'service', domain_id=DOMAIN)
+        demo = ensure('project', 'demo', domain_id=DOMAIN)
+        grant(demo, 'demo', 'member')
+        with_endpoint = {one.service_id for one in identity.endpoints()}
         for name, kind in _SERVICES.items():
             for role in ('admin', 'service'):
-                self._grant(identity, service, name, role)
-            self._catalogue(identity, name, kind)
-        self._grant(identity, demo, 'demo', 'member')
+                grant(service, name, role)
+            offered = ensure('service', name, type=kind)
+            if offered.id not in with_endpoint:
+                identity.create_endpoint(
+                    service_id=offered.id, interface='public',
+                    region_id=cloud_settings.REGION,
+                    url=self._settings.url(name))
         self._settings.flavor_rules.write_text(
             yaml.safe_dump(examples.flavor_rules(demo.id)))
-
-    @staticmethod
-    def _project(identity, name):
-        return identity.find_project(name) or identity.create_project(
-            name=name, domain_id=DOMAIN)
-
-    @staticmethod
-    def _grant(identity, project, user_name, role_name):
-        user = identity.find_user(user_name) or identity.create_user(
-            name=user_name, password=cloud_settings.PASSWORD,
-            domain_id=DOMAIN)
-        role = identity.find_role(role_name) or identity.create_role(
-            name=role_name)
-        identity.assign_project_role_to_user(project, user, role)
-
-    def _catalogue(self, identity, name, kind):
-        service = identity.find_service(name) or identity.create_service(
-            name=name, type=kind)
-        there = {one.interface for one in identity.endpoints(
-            service_id=service.id)}
-        for interface in {'public', 'internal'} - there:
-            identity.create_endpoint(
-                service_id=service.id, interface=interface,
-                region_id=cloud_settings.REGION,
-                url=self._settings.url(name))
 
     def make_images(self, guest):
         """

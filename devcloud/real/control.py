@@ -24,6 +24,7 @@ _DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
               'nova_cell0', 'nova_cell1')
 # What is there before the databases are, and what does not need them.
 _FIRST = ('mariadb', 'rabbitmq', 'libvirtd', 'portal', 'cmdb')
+_NOVA_MANAGE = ('nova-manage', ['nova', 'controller'])
 
 _TRY = """
 The cloud is up. Try:
@@ -99,9 +100,9 @@ class Control:
         self._make_databases()
         self._progress('making the databases')
         rest = [pool.submit(self._manage, *words) for words in (
-            ('placement-manage', 'placement', 'db', 'sync'),
-            ('neutron-db-manage', 'neutron', 'upgrade', 'heads'),
-            ('glance-manage', 'glance', 'db_sync'))]
+            ('placement-manage', ['placement'], 'db', 'sync'),
+            ('neutron-db-manage', ['neutron'], 'upgrade', 'heads'),
+            ('glance-manage', ['glance'], 'db_sync'))]
         rest.append(pool.submit(self._make_cells))
         self._make_keystone()
         self._start('keystone')
@@ -135,7 +136,7 @@ class Control:
             self._until('all services are up', complete, Exception, 120)
         except Failed as error:
             raise Failed('%s: missing %s' % (error, missing))
-        self._manage('nova-manage', 'nova', 'cell_v2', 'discover_hosts')
+        self._manage(*_NOVA_MANAGE, 'cell_v2', 'discover_hosts')
 
     def _until(self, what, probe, errors=(), seconds=120):
         """Call `probe` until it returns something true, and return that.
@@ -220,11 +221,11 @@ class Control:
                                       done.stdout[-3000:]))
         return done.stdout
 
-    def _manage(self, program, service, *words):
+    def _manage(self, program, confs, *words):
         folder = (self._settings.nova_bin if program == 'nova-manage'
                   else self._settings.bin)
-        return self._run(folder / program, '--config-file',
-                         self._settings.etc / (service + '.conf'), *words)
+        return self._run(folder / program,
+                         *self._settings.configured(*confs), *words)
 
     def _install_mariadb(self):
         self._progress('making a MariaDB')
@@ -244,7 +245,7 @@ class Control:
                       % name for name in _DATABASES))
 
     def _make_keystone(self):
-        common = ('keystone-manage', 'keystone')
+        common = ('keystone-manage', ['keystone'])
         self._manage(*common, 'db_sync')
         for what in ('fernet_setup', 'credential_setup'):
             self._manage(*common, what, '--keystone-user', 'root',
@@ -257,14 +258,15 @@ class Control:
             '--bootstrap-internal-url', url)
 
     def _make_cells(self):
-        common = ('nova-manage', 'nova')
-        self._manage(*common, 'api_db', 'sync')
-        self._manage(*common, 'cell_v2', 'map_cell0',
+        self._manage(*_NOVA_MANAGE, 'api_db', 'sync')
+        self._manage(*_NOVA_MANAGE, 'cell_v2', 'map_cell0',
                      '--database_connection',
                      'mysql+pymysql://root@127.0.0.1/nova_cell0?charset=utf8')
-        self._manage(*common, 'db', 'sync')
-        if ' cell1 ' not in self._manage(*common, 'cell_v2', 'list_cells'):
-            self._manage(*common, 'cell_v2', 'create_cell', '--name', 'cell1')
+        self._manage(*_NOVA_MANAGE, 'db', 'sync')
+        cells = self._manage(*_NOVA_MANAGE, 'cell_v2', 'list_cells')
+        if ' cell1 ' not in cells:
+            self._manage(*_NOVA_MANAGE, 'cell_v2', 'create_cell',
+                         '--name', 'cell1')
 
     # -- and all else
 

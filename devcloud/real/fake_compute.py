@@ -1,9 +1,8 @@
 """nova-compute of a node without a hypervisor, that can be restarted.
 
 Upstream's fake driver is for tests within one process: it has another node
-every time it starts, and no servers. Here the node is that of state_path, and
-servers are taken over from the database, for which nova-compute asks with
-``[DEFAULT] resume_guests_state_on_host_boot``.
+every time it starts, which nova-compute refuses. Here the node is that of
+state_path. Its servers are forgotten all the same.
 
 Nova loads drivers from nova.virt only: this one is put there.
 """
@@ -14,7 +13,6 @@ import sys
 import nova.monkey_patch  # noqa: F401
 
 from nova.cmd import compute
-from nova.compute import power_state
 from nova.virt import fake
 from nova.virt import node
 
@@ -29,11 +27,6 @@ class LastingFakeDriver(fake.MediumFakeDriver):
     def get_nodenames_by_uuid(self, refresh=False):
         name, = self.get_available_nodes()
         return {node.get_local_node_uuid(): name}
-
-    def resume_state_on_host_boot(self, context, instance, network_info,
-                                  block_device_info=None):
-        self.instances[instance.uuid] = fake.FakeInstance(
-            instance.name, power_state.RUNNING, instance.uuid)
 
 
 fake.LastingFakeDriver = LastingFakeDriver

@@ -134,7 +134,8 @@ class Settings:
         for name in ('fernet', 'credential'):
             (self.folder / 'keystone' / name).chmod(0o700)
         self._write_rabbitmq()
-        for name in ('keystone', 'placement', 'glance', 'neutron', 'nova'):
+        for name in ('keystone', 'placement', 'glance', 'neutron', 'nova',
+                     'controller'):
             _write(self.etc / (name + '.conf'),
                    getattr(self, '_' + name)())
         self._write_computes()
@@ -158,7 +159,8 @@ class Settings:
             'credential': {
                 'key_repository': self.folder / 'keystone/credential'},
             'oslo_messaging_notifications': {'driver': 'noop'},
-            'cache': {'enabled': False},
+            # In its memory: it has one process.
+            'cache': {'enabled': True, 'backend': 'dogpile.cache.memory'},
         }
 
     def _placement(self):
@@ -249,11 +251,7 @@ class Settings:
                 'allow_resize_to_same_host': False},
             'wsgi': {'api_paste_config': self.tree /
                      'etc/nova/api-paste.ini'},
-            'api_database': self._database('nova_api'),
-            'database': self._database('nova_cell1'),
             'oslo_concurrency': {'lock_path': self.folder / 'lock'},
-            'conductor': {'workers': 1},
-            'scheduler': {'workers': 1},
             'libvirt': {'virt_type': 'qemu', 'cpu_mode': 'none',
                         'connection_uri': 'qemu:///system'},
             'vnc': {'enabled': False},
@@ -276,12 +274,21 @@ class Settings:
             'compute_hooks': {'enabled': 'cmdb'},
         }
 
+    @staticmethod
+    def _controller():
+        """Beside nova.conf: a nova-compute must not have the databases."""
+        return {
+            'api_database': Settings._database('nova_api'),
+            'database': Settings._database('nova_cell1'),
+            'conductor': {'workers': 1},
+            'scheduler': {'workers': 1},
+        }
+
     def _write_computes(self):
         for host in FAKE_HOSTS:
             _write(self.etc / ('%s.conf' % host), {'DEFAULT': {
                 'host': host, 'compute_driver': 'fake.LastingFakeDriver',
-                'state_path': self.folder / 'hosts' / host,
-                'resume_guests_state_on_host_boot': True}})
+                'state_path': self.folder / 'hosts' / host}})
 
     def _write_cmdb_agent(self):
         token = self.etc / 'cmdb-token'
@@ -290,6 +297,11 @@ class Settings:
         _write(self.etc / 'cmdb-agent.conf', {
             'cmdb': {'driver': 'http', 'retry_max_delay': 2},
             'cmdb_http': {'url': self.url('cmdb'), 'token_file': token}})
+
+    def configured(self, *names):
+        """The words of a command that name these configuration files."""
+        return [word for name in names for word in (
+            '--config-file', str(self.etc / (name + '.conf')))]
 
     def programs(self):
         """All of them, by name."""
@@ -309,27 +321,23 @@ class Settings:
                 '127.0.0.1:%d' % ports[name],
                 '--wsgi-file', self.bin / script], environment, ports[name])
 
-        def configured(*confs):
-            return ['--config-file %s' % (self.etc / (conf + '.conf'))
-                    for conf in confs]
-
         def neutron(name, *confs, port=None):
             return Program(
                 'neutron-' + name, [self.bin / ('neutron-' + name),
-                                    *configured('neutron', *confs)],
+                                    *self.configured('neutron', *confs)],
                 port=port)
 
         def nova(name, *confs, port=None):
             return Program(
                 'nova-' + name, [self.nova_bin / ('nova-' + name),
-                                 *configured('nova', *confs)],
+                                 *self.configured('nova', *confs)],
                 nova_environment, port)
 
         def fake_compute(host):
             return Program(
                 'nova-compute-' + host, [
                     self.nova_bin / 'python', here / 'fake_compute.py',
-                    *configured('nova', host)], nova_environment)
+                    *self.configured('nova', host)], nova_environment)
 
         rabbitmq = self.folder / 'rabbitmq'
         program, = pathlib.Path('/usr/lib/rabbitmq/lib').glob(
@@ -363,19 +371,19 @@ class Settings:
                   OS_KEYSTONE_CONFIG_DIR=self.etc),
             uwsgi('placement', 'placement-api',
                   OS_PLACEMENT_CONFIG_DIR=self.etc),
-            Program('glance', [self.bin / 'glance-api', '--config-file',
-                               self.etc / 'glance.conf'],
+            Program('glance', [self.bin / 'glance-api',
+                               *self.configured('glance')],
                     port=ports['glance']),
             neutron('server', port=ports['neutron']),
             neutron('linuxbridge-agent'),
             neutron('dhcp-agent', 'neutron-dhcp'),
             neutron('metadata-agent', 'neutron-metadata'),
-            nova('api', port=ports['nova']),
-            nova('conductor'),
-            nova('scheduler'),
+            nova('api', 'controller', port=ports['nova']),
+            nova('conductor', 'controller'),
+            nova('scheduler', 'controller'),
             nova('compute'),
             *map(fake_compute, FAKE_HOSTS),
-            nova('cmdb-agent', 'cmdb-agent'),
+            nova('cmdb-agent', 'controller', 'cmdb-agent'),
         ]
         return {one.name: one for one in found}
 

@@ -6,8 +6,7 @@ import os
 import pathlib
 import subprocess
 
-CONTROL = pathlib.Path(__file__).parents[2] / 'devcloud' / 'control.py'
-IMAGE = 'fakeimage7'
+DEVCLOUD = pathlib.Path(__file__).parents[2] / 'devcloud'
 
 
 class Refused(Exception):
@@ -20,19 +19,32 @@ class Cloud:
     :param folder: of the cloud
     """
 
+    #: those with the fake driver
+    hosts = ()
+    #: an image for servers on these hosts
+    image = None
+
     def __init__(self, fork, folder):
-        self._python, self._tree, self.folder = fork.python, fork.tree, folder
+        self.fork, self.folder = fork, folder
         self._openstack = fork.build / 'venv/client-2024.1/bin/openstack'
         self._names = map('server%d'.__mod__, itertools.count(1))
 
-    def control(self, command, **environment):
-        """Start or stop it; what that says."""
+    def _command(self, *words):
+        """The words of its control program's command."""
+        raise NotImplementedError()
+
+    def control(self, *words, seconds=240, **environment):
+        """Start or stop it, or what else there is; what that says.
+
+        :param environment: variables beside the present ones
+        :raises Refused: it failed
+        """
         done = subprocess.run(
-            [self._python, '-P', CONTROL, command, self.folder,
-             '--tree', self._tree], stdin=subprocess.DEVNULL,
-            env=dict(os.environ, **environment), text=True,
-            capture_output=True, timeout=240)
-        assert done.returncode == 0, done.stdout + done.stderr
+            self._command(*words), stdin=subprocess.DEVNULL, text=True,
+            env=dict(os.environ, **environment), capture_output=True,
+            timeout=seconds)
+        if done.returncode:
+            raise Refused(done.stdout + done.stderr)
         return done.stdout
 
     @property
@@ -57,17 +69,18 @@ class Cloud:
             env=dict(os.environ, PYTHONWARNINGS='ignore',
                      OS_CLIENT_CONFIG_FILE=str(self.folder / 'clouds.yaml')),
             stdin=subprocess.DEVNULL, text=True, capture_output=True,
-            timeout=120)
+            timeout=300)
         if done.returncode:
             raise Refused(done.stdout + done.stderr)
         return json.loads(done.stdout) if parse else done.stdout
 
-    def create(self, flavor, user='devcloud'):
+    def create(self, flavor, user='devcloud', image=None, network='none'):
         """A server, which is there; its name."""
         name = next(self._names)
         self.openstack(
-            'server', 'create', '--flavor', flavor, '--image', IMAGE,
-            '--nic', 'none', '--wait', name, user=user)
+            'server', 'create', '--flavor', flavor, '--image',
+            image or self.image, '--network' if network != 'none' else '--nic',
+            network, '--wait', name, user=user)
         return name
 
     def show(self, name):
@@ -75,3 +88,12 @@ class Cloud:
 
     def host(self, name):
         return self.show(name)['OS-EXT-SRV-ATTR:host']
+
+
+class Embedded(Cloud):
+    hosts = ('host1', 'host2', 'host3')
+    image = 'fakeimage7'
+
+    def _command(self, *words):
+        return [self.fork.python, '-P', DEVCLOUD / 'control.py', *words,
+                self.folder, '--tree', self.fork.tree]

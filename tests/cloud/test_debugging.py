@@ -64,11 +64,11 @@ def test_a_request_is_looked_at_with_pdb_and_others_go_on(cloud, pool):
 
 @pytest.fixture
 def debugged(tmp_path):
-    """A Cloud under debugpy, and the configuration to attach to it."""
+    """A cloud under debugpy, and the configuration to attach to it."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    cloud = cloud_client.Cloud(Fork(), tmp_path / 'cloud')
+    cloud = cloud_client.Embedded(Fork(), tmp_path / 'cloud')
     cloud.control('start', DEBUGPY_CLOUD=str(port))
     try:
         configuration, = [one for one in _configurations()

@@ -152,6 +152,11 @@ def suite_cloud(fork, only=None):
     return run_pytest(fork, 'tests/cloud')
 
 
+def suite_cloud_real(fork, only=None):
+    """stories on the cloud of real services, with the openstack client"""
+    return run_pytest(fork, 'tests/cloud_real')
+
+
 def suite_netbox(fork, only=None):
     """the CMDB driver for NetBox, against a real one"""
     return run_pytest(fork, 'tests/netbox')
@@ -227,6 +232,7 @@ SUITES = {
     'api-ref': suite_api_ref,
     'services': suite_services,
     'cloud': suite_cloud,
+    'cloud-real': suite_cloud_real,
     'netbox': suite_netbox,
     'client': suite_client,
     'py39': suite_py39,

@@ -1,0 +1,185 @@
+"""What users of the cloud of real services see of each feature.
+
+Those on the fake nodes are the stories of the embedded cloud.
+"""
+
+import contextlib
+import re
+import subprocess
+
+from client import Refused
+from process import until
+import pytest
+from stories import Stories
+
+
+class TestStories(Stories):
+    pass
+
+
+@pytest.fixture(scope='module')
+def guest(cloud):
+    name = cloud.create('guest', image='guest', network='private')
+    yield name
+    cloud.openstack('server', 'delete', '--wait', name)
+
+
+class TestGuest:
+    """A guest in QEMU, that burns a fifth of a processor."""
+
+    def test_it_has_the_address_and_the_name_that_nova_says(
+            self, cloud, guest):
+        def console():
+            text = cloud.openstack('console', 'log', 'show', guest)
+            return text if 'guest-is-ready' in text else None
+
+        text = until('the guest is ready', console, seconds=300, pause=1)
+        assert cloud.host(guest) == 'node1'
+        (address,), = cloud.show(guest)['addresses'].values()
+        assert 'guest-address %s' % address in text
+        assert re.search(r'(?m)^guest-metadata %s' % guest, text)
+
+    def test_its_metrics_are_between_what_virsh_says_before_and_after(
+            self, cloud, guest):
+        self._new_sample(cloud, guest)
+        before = self._virsh(cloud, guest)
+        # The next may have been taken before virsh was asked.
+        self._new_sample(cloud, guest)
+        sample = self._new_sample(cloud, guest)
+        after = self._virsh(cloud, guest)
+        assert before < sample['cpu_time_ns'] < after
+        # How much it gets depends on what else the machine does.
+        assert 2 < sample['cpu_utilisation'] < 80
+
+    @staticmethod
+    def _sample(cloud, guest):
+        return cloud.openstack('server', 'metrics', 'show', guest, parse=True)
+
+    def _new_sample(self, cloud, guest):
+        old = self._sample(cloud, guest)['sampled_at']
+
+        def newer():
+            found = self._sample(cloud, guest)
+            return found['sampled_at'] != old and found
+
+        return until('a new sample', newer, pause=1)
+
+    @staticmethod
+    def _virsh(cloud, guest):
+        """The nanoseconds of processor time that libvirt says it has used."""
+        name = cloud.show(guest)['OS-EXT-SRV-ATTR:instance_name']
+        said = cloud.control('run', 'virsh', 'domstats', name, '--cpu-total')
+        return int(re.search(r'cpu\.time=(\d+)', said)[1])
+
+
+class TestCMDB:
+
+    def _until(self, cloud, server_id, seconds=120, **wanted):
+        """Wait until the record has these fields."""
+        def agrees():
+            found = cloud.records().get(server_id, {})
+            return all(found.get(key) == value
+                       for key, value in wanted.items()) and found
+
+        return until('the record of %s has %s' % (server_id, wanted), agrees,
+                     seconds=seconds, pause=0.5)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _down(cloud):
+        cloud.control('stop-service', 'cmdb')
+        try:
+            with pytest.raises(OSError):
+                cloud.records()
+            yield
+        finally:
+            cloud.control('start-service', 'cmdb')
+
+    def test_it_follows_a_server_from_create_to_delete(self, cloud, server):
+        name = server('small')
+        shown = cloud.show(name)
+        host = shown['OS-EXT-SRV-ATTR:host']
+        self._until(cloud, shown['id'], name=name, host=host)
+        cloud.openstack('server', 'set', '--name', name + '-new', name)
+        self._until(cloud, shown['id'], name=name + '-new')
+        cloud.openstack('server', 'set', '--name', name, name + '-new')
+        other, = set(cloud.hosts) - {host}
+        cloud.openstack('server', 'resize', '--flavor', 'large', '--wait',
+                        name)
+        cloud.openstack('server', 'resize', 'confirm', name)
+        record = self._until(cloud, shown['id'], name=name, host=other)
+        assert record['flavor'] == 'large'
+        self._settled(cloud, name)
+        cloud.openstack('server', 'migrate', '--wait', name)
+        cloud.openstack('server', 'resize', 'confirm', name)
+        self._until(cloud, shown['id'], host=host)
+        self._settled(cloud, name)
+        doomed = cloud.create('small')
+        doomed_id = cloud.show(doomed)['id']
+        self._until(cloud, doomed_id, name=doomed)
+        cloud.openstack('server', 'delete', '--wait', doomed_id)
+        self._gone(cloud, doomed_id)
+
+    @staticmethod
+    def _settled(cloud, name):
+        """A resize is confirmed in the background."""
+        until('the server is active',
+              lambda: cloud.show(name)['status'] == 'ACTIVE', pause=1)
+
+    @staticmethod
+    def _gone(cloud, server_id):
+        until('the record is gone',
+              lambda: server_id not in cloud.records(), seconds=120,
+              pause=0.5)
+
+    def test_what_happens_while_it_is_down_is_in_it_afterwards(
+            self, cloud, server):
+        kept, doomed = server('small'), cloud.create('small')
+        kept_id, doomed_id = (cloud.show(one)['id'] for one in (kept, doomed))
+        self._until(cloud, doomed_id, name=doomed)
+        self._until(cloud, kept_id, name=kept)
+        with self._down(cloud):
+            cloud.openstack('server', 'set', '--name', 'renamed', kept)
+            cloud.openstack('server', 'delete', '--wait', doomed)
+            made = server('small')
+            made_id = cloud.show(made)['id']
+        try:
+            self._until(cloud, kept_id, name='renamed')
+            self._until(cloud, made_id, name=made)
+            self._gone(cloud, doomed_id)
+        finally:
+            cloud.openstack('server', 'set', '--name', kept, kept_id)
+
+
+class TestControl:
+
+    def test_all_services_run(self, cloud):
+        states = {line.split()[0]: line.split()[1]
+                  for line in cloud.control('status').splitlines()}
+        assert set(states.values()) == {'RUNNING'}
+        assert {'keystone', 'neutron-server', 'nova-compute-fake2',
+                'nova-cmdb-agent', 'rabbitmq'} < set(states)
+
+    def test_a_second_start_says_that_it_runs_already(self, cloud):
+        assert 'runs already' in cloud.control('start')
+
+    def test_a_restarted_fake_node_takes_servers_again(self, cloud, server):
+        cloud.control('restart', 'nova-compute-fake1')
+        # One host each: the other alone would not do.
+        assert {cloud.host(server('web')) for _ in cloud.hosts} == set(
+            cloud.hosts)
+
+    def test_an_unknown_service_is_refused_with_those_that_there_are(
+            self, cloud):
+        with pytest.raises(Refused, match="no service 'nova'.*nova-compute"):
+            cloud.control('restart', 'nova')
+
+    def test_its_bridges_are_not_the_machines(self, cloud):
+        def links(*words):
+            return subprocess.run(words, text=True, check=True,
+                                  capture_output=True).stdout
+
+        inside = cloud.control('run', 'ip', '-brief', 'link')
+        assert re.search(r'(?m)^brq', inside)
+        assert not re.search(r'(?m)^(brq|uplink)',
+                             links('ip', '-brief', 'link'))
