@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help tree series check test test-upstream test-packages test-netbox \
     test-libvirt test-cloud bench cloud cloud-stop cloud-real \
-    cloud-real-stop cloud-status cloud-logs cloud-restart packages deb rpm wheel release clean
+    cloud-real-stop cloud-status cloud-logs cloud-restart packages deb rpm \
+    wheel release clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z0-9-]*\): *## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
