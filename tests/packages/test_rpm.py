@@ -393,7 +393,9 @@ def test_the_compiled_files_are_python_39s(root):
 
 def test_each_of_our_files_is_in_the_packages(packages, fork):
     everything = {path for name in packages for path in files(packages[name])}
-    for path in fork.overlay:
+    ours = [path for path in fork.overlay if path.startswith('nova/')]
+    assert ours
+    for path in ours:
         assert '/%s/%s' % (SITE, path) in everything
 
 
