@@ -59,12 +59,14 @@ def _settled(*conditions):
 
 
 def _moving():
-    """The moves that are under way, with their servers.
+    """The moves that are under way, with their servers, if these have the tag
+    or may get it.
 
     Most moves have ended, and rows of them stay for years. The others are
     found between them in the index: asked with NOT IN, SQLite would look at
-    all. Their servers then are looked up one by one. Which of them matter is
-    not asked here, or a database may begin with all servers of the tag.
+    all. Their servers then are looked up one by one. Through COALESCE no index
+    answers which of them matter, or a database may begin with all servers of
+    the tag.
     """
     status = _migrations.status
     gaps = [status < _ENDED[0], *(
@@ -80,7 +82,12 @@ def _moving():
         _instances.task_state, _instances.host, _instances.node,
         moves.c.source_compute, moves.c.source_node,
         moves.c.dest_compute, moves.c.dest_node,
-    ).where(_instances.uuid == moves.c.instance_uuid)
+    ).where(
+        _instances.uuid == moves.c.instance_uuid,
+        sa.or_(
+            sa.func.coalesce(_instances.business_tag, '') ==
+            sa.bindparam('tag'),
+            sa.func.coalesce(_instances.task_state, '').in_(_RESIZING)))
 
 
 # What every request asks. The statements are made once: to put them together
@@ -89,7 +96,9 @@ _instances = models.Instance.__table__.c
 _migrations = models.Migration.__table__.c
 
 _SETTLED = _settled()
-_SETTLED_AT_LEAST = _settled(sa.func.count() >= sa.bindparam('at_least'))
+_SETTLED_AT_LEAST = _settled(sa.or_(
+    sa.func.count() >= sa.bindparam('at_least'),
+    _instances.host.in_(sa.bindparam('moving', expanding=True))))
 _MOVING = _moving()
 
 
@@ -110,26 +119,29 @@ def count_by_node(context, tag, leave_out=None, at_least=1):
     """
     counts = _count_moving(context, tag, leave_out)
     # What the moves add to a node may make it one to be told.
-    at_least -= max(counts.values(), default=0)
-    settled, unfilled = _count_settled(context, tag, leave_out, at_least)
+    hosts = {host for host, _node in counts}
+    settled, unfilled = _count_settled(context, tag, leave_out, at_least,
+                                       hosts)
     if unfilled:
         if at_least > 1:
-            # And so may they; but that is so until they are filled in only.
-            settled, unfilled = _count_settled(context, tag, leave_out, 1)
+            # So may these, on any node; but only until they are filled in.
+            settled, unfilled = _count_settled(context, tag, leave_out)
         counts.update(_count_unfilled(context, tag, leave_out))
     counts.update(settled)
     return counts, unfilled
 
 
-def _count_settled(context, tag, leave_out, at_least):
+def _count_settled(context, tag, leave_out, at_least=1, hosts=()):
     """Count the servers by the column alone.
 
+    :param hosts: whose nodes are told, whatever they hold
     :returns: as count_by_node
     """
     counts, unfilled = collections.Counter(), 0
     for host, node, count, kind in context.session.execute(
             _SETTLED_AT_LEAST if at_least > 1 else _SETTLED,
-            {'tag': tag, 'leave_out': leave_out, 'at_least': at_least}):
+            {'tag': tag, 'leave_out': leave_out, 'at_least': at_least,
+             'moving': sorted(hosts) or [None]}):
         if kind == _OF_NONE:
             unfilled = count
         else:
@@ -160,7 +172,7 @@ def _count_moving(context, tag, leave_out):
     # Destinations of those that may get the tag by a resize.
     resizing = {}
     for uuid, deleted, found, task, host, node, *ends in (
-            context.session.execute(_MOVING)):
+            context.session.execute(_MOVING, {'tag': tag})):
         if deleted or uuid == leave_out:
             continue
         source, dest = tuple(ends[:2]), tuple(ends[2:])

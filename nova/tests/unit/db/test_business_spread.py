@@ -182,6 +182,12 @@ class QueriesTestCase(test.TestCase):
         self._migrate('b')
         self.assertEqual(2, self._count(at_least=2)[0]['host2'])
 
+    def test_a_move_to_one_node_has_no_other_one_told(self):
+        self._create('a', host='host3')
+        self._create('b')
+        self._migrate('b')
+        self.assertNotIn('host3', self._count(at_least=2)[0])
+
     def test_a_node_is_told_when_one_not_filled_in_makes_it_hold_as_many(
             self):
         self._create('a')
