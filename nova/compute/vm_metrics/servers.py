@@ -24,6 +24,7 @@ from oslo_serialization import jsonutils
 from nova.compute import instance_list
 from nova.compute import vm_states
 from nova import context as nova_context
+from nova.db.mycompany import server_page
 from nova import exception
 from nova import objects
 
@@ -74,20 +75,21 @@ def from_instance(instance, cell_uuid):
 class _Lister(instance_list.InstanceLister):
     """Lists servers of several cells, each with the cell it is in."""
 
-    def get_by_filters(self, ctx, *args, **kwargs):
+    def get_by_filters(self, ctx, filters, limit, marker, **kwargs):
         return [
-            {'created_at': row['created_at'], 'id': row['id'],
-             'uuid': row['uuid'], 'server': _from_row(row, ctx.cell_uuid)}
-            for row in super().get_by_filters(ctx, *args, **kwargs)]
+            {'created_at': row.created_at, 'id': row.id, 'uuid': row.uuid,
+             'server': _from_row(row, ctx.cell_uuid)}
+            for row in server_page.get(
+                ctx, filters, limit, marker, self.sort_ctx.sort_keys,
+                self.sort_ctx.sort_dirs)]
 
 
 def _from_row(row, cell_uuid):
-    cache = row['info_cache']
     return Server(
-        uuid=row['uuid'], project_id=row['project_id'], host=row['host'],
-        cell_uuid=cell_uuid, vm_state=row['vm_state'],
-        task_state=row['task_state'],
-        vifs=jsonutils.loads(cache and cache['network_info'] or '[]'))
+        uuid=row.uuid, project_id=row.project_id, host=row.host,
+        cell_uuid=cell_uuid, vm_state=row.vm_state,
+        task_state=row.task_state,
+        vifs=jsonutils.loads(row.network_info or '[]'))
 
 
 def get_cells():
@@ -108,7 +110,7 @@ def get_page(context, limit, marker=None, host=None, project_id=None):
     :raises MarkerNotFound: there is no server of that uuid
     :raises CellTimeout: the cell of the host does not answer, or is not known
     """
-    filters = {'deleted': False}
+    filters = {}
     if project_id is not None:
         filters['project_id'] = project_id
     if host is None:
@@ -129,8 +131,7 @@ def get_page(context, limit, marker=None, host=None, project_id=None):
         batch_size=instance_list.get_instance_list_cells_batch_size(
             limit, cells))
     page = [record['server'] for record in lister.get_records_sorted(
-        context, filters, limit, marker, columns_to_join=['info_cache'],
-        cell_down_support=True)]
+        context, filters, limit, marker, cell_down_support=True)]
     silent = lister.cells_failed + lister.cells_timed_out
     if silent and host is not None:
         # Of a cell that does not answer, only the projects are known.
