@@ -6,11 +6,13 @@ it holds. What takes long says so as it goes.
 """
 
 import ast
+import concurrent.futures
 import contextlib
 import datetime
 import json
 import os
 import pathlib
+import queue
 import re
 import shutil
 import stat
@@ -36,6 +38,9 @@ from patchqueue.run import words
 
 # Over this many added lines a patch probably holds logic of its own.
 MANY_LINES = 10
+
+# Patches whose necessity is looked at, each on a processor of its own.
+_AT_ONCE = min(os.cpu_count(), 4)
 
 _NAME = re.compile(r'[a-z][a-z0-9]*(-[a-z0-9]+)*\.patch')
 _URL = re.compile(r'https?://\S+')
@@ -459,9 +464,13 @@ def check_necessity(fork):
     found = []
     names = sorted({name for patch in fork.series for name in patch.tests})
     with _scratch(fork) as scratch:
-        folder = scratch / 'tree'
-        tree.materialise(fork, folder)
-        tree.write_metadata(folder, fork.upstream.pinned.version)
+        # One for each patch that is looked at, at the same time.
+        trees = queue.SimpleQueue()
+        for number in range(_AT_ONCE):
+            folder = scratch / str(number) / 'tree'
+            tree.materialise(fork, folder)
+            tree.write_metadata(folder, fork.upstream.pinned.version)
+            trees.put(folder)
         whole = _run_tests(fork, folder, names)
         for patch in fork.series:
             for name in patch.tests:
@@ -475,20 +484,27 @@ def check_necessity(fork):
                                                why.replace('\n', '\n    ')))
         if found:
             return found
-        for patch in fork.series:
+
+        def look_at(patch):
+            folder = trees.get()
             progress('without %s' % patch.name)
-            if not patch.tests:
-                found.append('patches/%s names no Test:' % patch.name)
-                continue
-            with _without(fork, folder, patch):
-                without = _run_tests(fork, folder, patch.tests)
-            for name in patch.tests:
-                if not without[name][1]:
-                    found.append(
-                        'patches/%s: its Test: %s passes without it. Either '
-                        'the patch does nothing, or the test does not look'
-                        % (patch.name, name))
-    return found
+            try:
+                return _is_needed(fork, folder, patch)
+            finally:
+                trees.put(folder)
+
+        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+            return sum(pool.map(look_at, fork.series), [])
+
+
+def _is_needed(fork, folder, patch):
+    if not patch.tests:
+        return ['patches/%s names no Test:' % patch.name]
+    with _without(fork, folder, patch):
+        without = _run_tests(fork, folder, patch.tests)
+    return ['patches/%s: its Test: %s passes without it. Either the patch '
+            'does nothing, or the test does not look' % (patch.name, name)
+            for name in patch.tests if not without[name][1]]
 
 
 @contextlib.contextmanager
