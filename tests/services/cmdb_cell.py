@@ -55,12 +55,14 @@ class CMDBCell(Cell):
     """
     :param cmdb: an http_cmdb.CMDB
     :param url: of the message bus
+    :param rabbit: options of [oslo_messaging_rabbit], by name
     """
 
-    def __init__(self, fork, server, folder, name, cmdb, url):
+    def __init__(self, fork, server, folder, name, cmdb, url, rabbit=None):
         super().__init__(fork, server, folder, name)
         self.cmdb = cmdb
         self.url = url
+        self._rabbit = rabbit or {}
         self._started = []
         token = folder / 'token'
         token.write_text(cmdb.token + '\n')
@@ -80,6 +82,7 @@ class CMDBCell(Cell):
             cmdb_http={'url': self.cmdb.url,
                        'token_file': self.folder / 'token'},
             compute_hooks={'enabled': 'cmdb'},
+            oslo_messaging_rabbit=self._rabbit,
             DEFAULT={'transport_url': self.url})
         if host == 'controller':
             self._conf = path

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import socket
+import subprocess
 
 from process import free_port
 from process import Process
@@ -67,6 +68,15 @@ class Server:
     def url(self):
         """For Nova's configuration."""
         return 'rabbit://guest:guest@127.0.0.1:%d/' % self.port
+
+    def control(self, *words):
+        """Run rabbitmqctl; what it says."""
+        done = subprocess.run(
+            [self._command.with_name('rabbitmqctl'), '--quiet', *words],
+            env=self._environment, stdin=subprocess.DEVNULL, text=True,
+            capture_output=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def start(self):
         self._process = Process([self._command], self.folder / 'output',

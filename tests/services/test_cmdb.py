@@ -43,16 +43,27 @@ def cmdb():
 
 
 @pytest.fixture(scope='module')
-def cell(fork, server, template, tmp_path_factory, bus, cmdb):
-    name = 'cmdb'
-    server.copy(template, name)
-    server.copy('cell1', name + '_cell')
-    server.run('UPDATE cell_mappings SET database_connection = "%s" '
-               'WHERE name = "cell1"' % server.url(name + '_cell'), name)
-    made = CMDBCell(fork, server, tmp_path_factory.mktemp(name), name, cmdb,
-                    bus.url)
-    yield made
-    made.stop()
+def make_cell(fork, server, template, tmp_path_factory):
+    """A function that makes a CMDBCell with databases of its own."""
+    made = []
+
+    def make(name, *args, **options):
+        server.copy(template, name)
+        server.copy('cell1', name + '_cell')
+        server.run('UPDATE cell_mappings SET database_connection = "%s" '
+                   'WHERE name = "cell1"' % server.url(name + '_cell'), name)
+        made.append(CMDBCell(fork, server, tmp_path_factory.mktemp(name),
+                             name, *args, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture(scope='module')
+def cell(make_cell, bus, cmdb):
+    return make_cell('cmdb', cmdb, bus.url)
 
 
 @pytest.fixture(scope='module')
@@ -64,6 +75,18 @@ def compute(cell):
     until('the hook works', cell.agrees)
     agent.kill()
     return made
+
+
+@pytest.fixture
+def quorum(make_cell, bus):
+    """A cell with a CMDB of its own, whose bus has quorum queues."""
+    bus.control('add_vhost', 'quorum')
+    bus.control('set_permissions', '-p', 'quorum', 'guest', '.*', '.*', '.*')
+    cmdb = http_cmdb.CMDB()
+    cmdb.start()
+    yield make_cell('quorum', cmdb, bus.url + 'quorum',
+                    rabbit={'rabbit_quorum_queue': True})
+    cmdb.close()
 
 
 @pytest.fixture(scope='module')
@@ -184,6 +207,24 @@ def test_what_was_dealt_with_while_the_bus_was_down_stops_nothing(
     bus.start()
     cell.create(20, compute)
     finish(cell, compute, 120)
+
+
+def test_a_quorum_queue_on_a_bus_that_is_restarted(quorum, bus):
+    compute = quorum.start_compute()
+    agent = quorum.start_agent()
+    with quorum.cmdb.fault(http_cmdb.status(503)), says(
+            agent, '503') as said:
+        made = quorum.create(20, compute)
+        said()
+        queues = bus.control('list_queues', '--no-table-headers', '-p',
+                             'quorum', 'name', 'type', 'messages')
+        assert ['nova_cmdb.info', 'quorum', '20'] in [
+            line.split() for line in queues.splitlines()]
+        bus.kill()
+        quorum.rename(made, 'while-it-is-down', compute)
+        quorum.delete(made[:10], compute)
+        bus.start()
+    finish(quorum, compute, 120)
 
 
 def test_messages_that_come_twice_and_out_of_order(
