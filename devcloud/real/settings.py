@@ -158,6 +158,8 @@ class Settings:
                 'key_repository': self.folder / 'keystone/fernet'},
             'credential': {
                 'key_repository': self.folder / 'keystone/credential'},
+            # Many users are made and log in here; the passwords are no secret.
+            'identity': {'password_hash_rounds': 4},
             'oslo_messaging_notifications': {'driver': 'noop'},
             # In its memory: it has one process.
             'cache': {'enabled': True, 'backend': 'dogpile.cache.memory'},
@@ -378,6 +380,9 @@ class Settings:
             neutron('linuxbridge-agent'),
             neutron('dhcp-agent', 'neutron-dhcp'),
             neutron('metadata-agent', 'neutron-metadata'),
+            Program('neutron-fake-agents', [
+                sys.executable, '-P', here / 'fake_agents.py',
+                *self.configured('neutron'), *FAKE_HOSTS]),
             nova('api', 'controller', port=ports['nova']),
             nova('conductor', 'controller'),
             nova('scheduler', 'controller'),
