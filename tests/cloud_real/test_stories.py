@@ -72,6 +72,36 @@ class TestGuest:
         return int(re.search(r'cpu\.time=(\d+)', said)[1])
 
 
+class TestFakeNodes:
+
+    def test_a_server_has_an_address_there_and_keeps_it_when_it_moves(
+            self, cloud, server):
+        name = server('small', network='private')
+        before = cloud.show(name)
+        (address,), = before['addresses'].values()
+        assert address.startswith('10.20.0.')
+        cloud.openstack('server', 'migrate', '--wait', name)
+        cloud.openstack('server', 'resize', 'confirm', name)
+        after = cloud.show(name)
+        assert after['addresses'] == before['addresses']
+        assert after['OS-EXT-SRV-ATTR:host'] != (
+            before['OS-EXT-SRV-ATTR:host'])
+        ports = cloud.openstack('port', 'list', '--server', name, parse=True)
+        port = cloud.openstack('port', 'show', ports[0]['ID'], parse=True)
+        assert port['binding_vif_type'] == 'bridge'
+        assert port['binding_host_id'] == after['OS-EXT-SRV-ATTR:host']
+
+    def test_a_snapshot_is_an_image_that_a_server_can_be_made_of(
+            self, cloud, server):
+        name = server('small')
+        cloud.openstack('server', 'image', 'create', '--name', 'snapshot',
+                        '--wait', name)
+        try:
+            assert cloud.show(server('small', image='snapshot'))['image']
+        finally:
+            cloud.openstack('image', 'delete', 'snapshot')
+
+
 class TestCMDB:
 
     def _until(self, cloud, server_id, seconds=120, **wanted):
