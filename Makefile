@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tree series check test test-upstream test-packages test-netbox \
-    test-libvirt test-cloud bench cloud cloud-stop cloud-real \
+    test-libvirt test-cloud test-tempest bench cloud cloud-stop cloud-real \
     cloud-real-stop cloud-status cloud-logs cloud-restart packages deb rpm \
     wheel release clean
 
@@ -38,6 +38,9 @@ test-cloud:     ## stories on the cloud of real services (needs root)
 
 test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 	@tools/test-upstream.sh
+
+test-tempest:   ## Tempest's compute tests on the cloud, compared with stock (an hour)
+	@tools/test-tempest.sh
 
 bench:          ## the figures of a benchmark: make bench NAME=flavor_rules
 	@tools/bench.sh $(NAME)
