@@ -15,6 +15,7 @@ esac
 for cloud in cloud cloud-real; do
     [ ! -e "$BUILD/$cloud/pid" ] || "$TOOLS/$cloud.sh" stop
 done
+[ ! -e "$BUILD/cloud-upgrade/pid" ] || CLOUD=cloud-upgrade "$TOOLS/cloud-real.sh" stop
 rm -rf "$ROOT/dist"
 for path in "$BUILD"/*; do
     case " ${keep[*]} " in

@@ -10,6 +10,7 @@ import subprocess
 from client import Refused
 from process import until
 import pytest
+from real import STARTED
 from stories import Stories
 
 
@@ -203,6 +204,31 @@ class TestControl:
             self, cloud):
         with pytest.raises(Refused, match="no service 'nova'.*nova-compute"):
             cloud.control('restart', 'nova')
+
+    def test_nova_is_the_release_of_the_fork_from_where_it_was_asked_for(
+            self, cloud):
+        assert {STARTED.findall(cloud.log_of(name))[-1] for name in (
+            'nova-conductor', 'nova-scheduler', 'nova-compute',
+            'nova-compute-fake1', 'nova-compute-fake2')} == {
+                cloud.fork.release.full}
+        if cloud.nova == 'packages':
+            pids = re.findall(r'(?m)^nova-\S+ +RUNNING +pid (\d+)',
+                              cloud.control('status'))
+            assert {cloud.control('run', 'readlink', '/proc/%s/root' % pid)
+                    for pid in pids} == {
+                        '%s\n' % (cloud.folder / 'nova-root')}
+
+    def test_stock_nova_has_no_place_in_it(self, cloud):
+        with pytest.raises(Refused, match='the features are on'):
+            cloud.control('replace', 'nova-scheduler', 'stock')
+        with pytest.raises(Refused, match='end it first'):
+            cloud.control('start', '--from', 'stock')
+
+    def test_another_nova_is_refused_with_those_that_there_are(self, cloud):
+        with pytest.raises(Refused, match="invalid choice: 'debian'.*tree"):
+            cloud.control('start', '--from', 'debian')
+        with pytest.raises(Refused, match="no service 'glance'.*nova-api"):
+            cloud.control('replace', 'glance', 'tree')
 
     def test_its_bridges_are_not_the_machines(self, cloud):
         def links(*words):
