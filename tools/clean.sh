@@ -15,7 +15,9 @@ esac
 for cloud in cloud cloud-real; do
     [ ! -e "$BUILD/$cloud/pid" ] || "$TOOLS/$cloud.sh" stop
 done
-[ ! -e "$BUILD/cloud-upgrade/pid" ] || CLOUD=cloud-upgrade "$TOOLS/cloud-real.sh" stop
+for cloud in cloud-upgrade tempest/stock/cloud tempest/fork/cloud; do
+    [ ! -e "$BUILD/$cloud/pid" ] || CLOUD=$cloud "$TOOLS/cloud-real.sh" stop
+done
 rm -rf "$ROOT/dist"
 for path in "$BUILD"/*; do
     case " ${keep[*]} " in

@@ -11,13 +11,14 @@ import argparse
 import pathlib
 import sys
 
-import contents as cloud_contents
+# First: it says where the other modules are.
 import control as cloud_control
+
+import contents as cloud_contents
 import examples
 import settings as cloud_settings
 
 _ALTERNATIVE_IMAGE = 'fake-alternative'
-_FLAVOR, _LARGER_FLAVOR = 'small', 'large'
 
 
 class ForTempest:
@@ -39,9 +40,11 @@ class ForTempest:
         disk = self._settings.folder / 'guest/disk.raw'
         images = [self._contents.make_fake_image(name, disk) for name in (
             cloud_contents.FAKE_IMAGE, _ALTERNATIVE_IMAGE)]
+        flavors = {one.name: one.id
+                   for one in self._connection.compute.flavors()}
         extensions = [one.alias for one in
                       self._connection.network.extensions()]
-        cloud_settings.write(self._settings.folder / 'tempest.conf', {
+        self._settings.write_tempest({
             'DEFAULT': {'log_file': self._settings.logs / 'tempest.log'},
             'oslo_concurrency': {'lock_path': self._settings.folder / 'lock'},
             'auth': {
@@ -55,7 +58,8 @@ class ForTempest:
                 'horizon': False},
             'compute': {
                 'image_ref': images[0].id, 'image_ref_alt': images[1].id,
-                'flavor_ref': _FLAVOR, 'flavor_ref_alt': _LARGER_FLAVOR,
+                'flavor_ref': flavors['small'],
+                'flavor_ref_alt': flavors['large'],
                 'fixed_network_name': cloud_contents.NETWORK,
                 'min_compute_nodes': len(cloud_settings.FAKE_HOSTS),
                 'min_microversion': '2.1', 'max_microversion': 'latest',

@@ -342,6 +342,10 @@ class Settings:
             'cmdb': {'driver': 'http', 'retry_max_delay': 2},
             'cmdb_http': {'url': self.url('cmdb'), 'token_file': token}})
 
+    def write_tempest(self, sections):
+        """The configuration of Tempest, when all that it names is there."""
+        _write(self.folder / 'tempest.conf', sections)
+
     def configured(self, *names):
         """The words of a command that name these configuration files."""
         return [word for name in names for word in (
