@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help tree series check test test-upstream test-packages test-netbox \
-    test-libvirt test-cloud bench cloud cloud-stop cloud-real \
+    test-libvirt test-cloud test-tempest bench cloud cloud-stop cloud-real \
     cloud-real-stop cloud-status cloud-logs cloud-restart packages deb rpm \
     wheel release clean
 
@@ -33,11 +33,14 @@ test-netbox:    ## the CMDB driver against a real NetBox, which is installed
 test-libvirt:   ## live metrics of real guests, compared with virsh (needs root)
 	@tools/test.sh libvirt
 
-test-cloud:     ## stories on the cloud of real services (needs root)
-	@tools/test.sh cloud-real
+test-cloud:     ## stories on the cloud of real services (needs root); FROM=packages
+	@CLOUD_FROM=$(FROM) tools/test.sh cloud-real
 
 test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 	@tools/test-upstream.sh
+
+test-tempest:   ## Tempest's compute tests on the cloud, compared with stock (an hour)
+	@tools/test-tempest.sh
 
 bench:          ## the figures of a benchmark: make bench NAME=flavor_rules
 	@tools/bench.sh $(NAME)
@@ -48,8 +51,8 @@ cloud:          ## start the embedded cloud, to try the fork
 cloud-stop:     ## end it
 	@tools/cloud.sh stop
 
-cloud-real:     ## start the cloud of real services (needs root)
-	@tools/cloud-real.sh start
+cloud-real:     ## start the cloud of real services (needs root); FROM=packages
+	@tools/cloud-real.sh start $(if $(FROM),--from $(FROM))
 
 cloud-real-stop: ## end it, and remove all but the logs
 	@tools/cloud-real.sh stop

@@ -9,10 +9,11 @@ FLAVORS = (
     ('gold', 4, 2048, {}),
 )
 
-#: All of upstream's default filters, and ours.
-FILTERS = ('ComputeFilter', 'ComputeCapabilitiesFilter',
-           'ImagePropertiesFilter', 'ServerGroupAntiAffinityFilter',
-           'ServerGroupAffinityFilter', 'BusinessSpreadFilter')
+#: Those that upstream has on.
+UPSTREAM_FILTERS = (
+    'ComputeFilter', 'ComputeCapabilitiesFilter', 'ImagePropertiesFilter',
+    'ServerGroupAntiAffinityFilter', 'ServerGroupAffinityFilter')
+FILTERS = (*UPSTREAM_FILTERS, 'BusinessSpreadFilter')
 
 
 def flavor_rules(project_id):

@@ -15,6 +15,9 @@ esac
 for cloud in cloud cloud-real; do
     [ ! -e "$BUILD/$cloud/pid" ] || "$TOOLS/$cloud.sh" stop
 done
+for cloud in cloud-upgrade tempest/stock/cloud tempest/fork/cloud; do
+    [ ! -e "$BUILD/$cloud/pid" ] || CLOUD=$cloud "$TOOLS/cloud-real.sh" stop
+done
 rm -rf "$ROOT/dist"
 for path in "$BUILD"/*; do
     case " ${keep[*]} " in

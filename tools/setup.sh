@@ -16,6 +16,7 @@
 #             daemon and no guest is started
 #   cloud     build/venv/cloud with keystone, glance, placement, neutron and a
 #             supervisor, and the programs that neutron's agents call
+#   tempest   build/venv/tempest with Tempest, upstream's tests of a cloud
 #   packages  debhelper, rpmbuild and mmdebstrap, to build and test packages
 # System packages come through apt when that can be done (as root, or with
 # sudo that asks nothing); else it says what to install and stops.
@@ -235,6 +236,15 @@ setup_cloud() {
     need_venv cloud "$ROOT/constraints.txt" "$TOOLS/cloud-requirements.txt"
 }
 
+fill_tempest() {
+    install "$1" -c "$ROOT/constraints.txt" pip setuptools wheel
+    install "$1" -c "$ROOT/constraints.txt" -r "$TOOLS/tempest-requirements.txt"
+}
+
+setup_tempest() {
+    need_venv tempest "$ROOT/constraints.txt" "$TOOLS/tempest-requirements.txt"
+}
+
 setup_packages() {
     need_packages build-essential cpio debhelper dh-python fakeroot gettext patchelf \
         python3-all python3-pbr python3-setuptools rpm mmdebstrap
@@ -246,7 +256,7 @@ exec 9> "$BUILD/setup.lock"
 flock 9
 for part in "${@:-tools}"; do
     case $part in
-        tools|nova|api-ref|services|client|netbox|libvirt|cloud|packages)
+        tools|nova|api-ref|services|client|netbox|libvirt|cloud|tempest|packages)
             "setup_$part" ;;
         *) echo "error: nothing is called $part; see --help" >&2; exit 2 ;;
     esac

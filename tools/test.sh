@@ -11,7 +11,8 @@
 #   services    nova-api, nova-manage and CMDB agents on a MariaDB and a RabbitMQ
 #   client      the openstack plug-in, with openstack of 2024.1 and of now
 #   cloud       stories on the embedded cloud
-#   cloud-real  stories on the cloud of real services; needs root
+#   cloud-real  stories on the cloud of real services; needs root. CLOUD_FROM says
+#               which Nova it is of: tree (unless told) or packages
 #   netbox      the CMDB driver for NetBox, against a real one
 #   py39        our unit tests on Python 3.9, that of EL9
 #   queue       tools/check-queue.sh
@@ -28,7 +29,9 @@ for suite in "$@"; do
     case $suite in
         api-ref) "$TOOLS/setup.sh" api-ref ;;
         cloud) "$TOOLS/setup.sh" client ;;
-        cloud-real) "$TOOLS/setup.sh" client services libvirt cloud ;;
+        cloud-real)
+            "$TOOLS/setup.sh" client services libvirt cloud
+            [ "${CLOUD_FROM:-}" != packages ] || "$TOOLS/setup.sh" packages ;;
         netbox) "$TOOLS/setup.sh" netbox ;;
         services) "$TOOLS/setup.sh" services client ;;
         libvirt) "$TOOLS/setup.sh" libvirt ;;

@@ -95,13 +95,18 @@ class Contents:
         """
         image = self.connect().image
         kernel, memory_disk, disk = guest
-        self._image(image, FAKE_IMAGE, disk, 'raw', img_hv_type='fake')
+        self.make_fake_image(FAKE_IMAGE, disk)
         self._image(
             image, GUEST_IMAGE, disk, 'raw', img_hv_type='qemu',
             kernel_id=self._image(image, 'guest-kernel', kernel, 'aki').id,
             ramdisk_id=self._image(image, 'guest-ramdisk', memory_disk,
                                    'ari').id,
             os_command_line=_COMMAND_LINE)
+
+    def make_fake_image(self, name, disk):
+        """An image for the nodes with the fake driver."""
+        return self._image(self.connect().image, name, disk, 'raw',
+                           img_hv_type='fake')
 
     @staticmethod
     def _image(image, name, path, disk_format, **properties):
@@ -140,14 +145,15 @@ class Contents:
     def missing(self):
         """What is not up yet, as a text; empty when all is."""
         connection = self.connect()
-        services = {(one.binary, one.host) for one in
-                    connection.compute.services() if one.state == 'up'}
         wanted = {('nova-compute', host) for host in (
             cloud_settings.LIBVIRT_HOST, *cloud_settings.FAKE_HOSTS)}
-        agents = {one.binary for one in connection.network.agents()
-                  if one.is_alive}
-        missing = ['%s on %s' % one for one in sorted(wanted - services)]
-        missing += sorted({
-            'neutron-linuxbridge-agent', 'neutron-dhcp-agent',
-            'neutron-metadata-agent'} - agents)
-        return ', '.join(missing)
+        wanted.update(('neutron-%s-agent' % name, cloud_settings.LIBVIRT_HOST)
+                      for name in ('linuxbridge', 'dhcp', 'metadata'))
+        wanted.update(('fake-linuxbridge-agent', host)
+                      for host in cloud_settings.FAKE_HOSTS)
+        running = {(one.binary, one.host) for one in
+                   connection.compute.services() if one.state == 'up'}
+        running.update((one.binary, one.host) for one in
+                       connection.network.agents() if one.is_alive)
+        return ', '.join('%s on %s' % one
+                         for one in sorted(wanted - running))

@@ -18,13 +18,13 @@ sys.path[:0] = [str(HERE.parent), str(ROOT / 'tests' / 'services')]
 import contents as cloud_contents  # noqa: E402
 import guest  # noqa: E402
 import namespaces as cloud_namespaces  # noqa: E402
+import novas  # noqa: E402
 import settings as cloud_settings  # noqa: E402
 
 _DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
               'nova_cell0', 'nova_cell1')
 # What is there before the databases are, and what does not need them.
 _FIRST = ('mariadb', 'rabbitmq', 'libvirtd', 'portal', 'cmdb')
-_NOVA_MANAGE = ('nova-manage', ['nova', 'controller'])
 
 _TRY = """
 The cloud is up. Try:
@@ -69,17 +69,30 @@ class Control:
 
     # -- start
 
-    def start(self):
-        if self._namespaces.pid() and self._ready.exists():
-            print('-- the cloud runs already')
-            return
+    def start(self, nova=None):
+        """
+        :param nova: which Nova its services are of, if it matters
+        """
+        if self._namespaces.pid():
+            found = self._settings.chosen['nova']
+            if nova not in (None, found):
+                raise Failed('a cloud runs that was started from %s; to have '
+                             'one from %s, end it first' % (found, nova))
+            if self._ready.exists():
+                print('-- the cloud runs already')
+                return
         if os.getuid() != 0:
             raise Failed('the cloud has bridges, rules and guests of its own, '
                          'which only root can make')
         if not self._namespaces.pid():
             self._clear()
             shutil.rmtree(self._settings.logs, ignore_errors=True)
-            self._settings.folder.mkdir(parents=True, exist_ok=True)
+            self._settings.logs.mkdir(parents=True)
+            nova = nova or 'tree'
+            self._progress('Nova is from %s' % nova)
+            self._provide(nova)
+            self._settings.choose(
+                nova=nova, services={}, features=nova != 'stock')
             self._settings.write()
             self._install_mariadb()
             self._namespaces.start()
@@ -87,10 +100,21 @@ class Control:
         self._supervisor = self._until(
             'the supervisor listens', self._namespaces.supervisor,
             cloud_namespaces.NotRunning, seconds=20)
+        self._enter(self._settings.chosen['nova'])
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             self._start_services(pool)
         self._ready.touch()
         self._progress('ready')
+
+    def _provide(self, name):
+        """Get a Nova, unless it is there."""
+        try:
+            self._settings.novas[name].provide()
+        except novas.Missing as error:
+            raise Failed(str(error))
+
+    def _enter(self, name):
+        self._settings.novas[name].enter(self._run)
 
     def _start_services(self, pool):
         image = pool.submit(guest.build, self._settings.build /
@@ -136,7 +160,7 @@ class Control:
             self._until('all services are up', complete, Exception, 120)
         except Failed as error:
             raise Failed('%s: missing %s' % (error, missing))
-        self._manage(*_NOVA_MANAGE, 'cell_v2', 'discover_hosts')
+        self._nova_manage('cell_v2', 'discover_hosts')
 
     def _until(self, what, probe, errors=(), seconds=120):
         """Call `probe` until it returns something true, and return that.
@@ -203,9 +227,10 @@ class Control:
                 self._progress('starting %s' % name)
                 self._supervisor.startProcess(name, False)
 
-    def _run(self, *command):
+    def _run(self, *command, **environment):
         """Run a command in the name spaces; what it says.
 
+        :param environment: variables beside the present ones
         :raises Failed: it failed
         """
         done = subprocess.run(
@@ -213,7 +238,7 @@ class Control:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=dict(
                 os.environ, PYTHONWARNINGS='ignore',
-                PYTHONDONTWRITEBYTECODE='1'))
+                PYTHONDONTWRITEBYTECODE='1', **environment))
         with open(self._settings.logs / 'start.log', 'a') as log:
             log.write('$ %s\n%s' % (' '.join(map(str, command)), done.stdout))
         if done.returncode:
@@ -222,10 +247,19 @@ class Control:
         return done.stdout
 
     def _manage(self, program, confs, *words):
-        folder = (self._settings.nova_bin if program == 'nova-manage'
-                  else self._settings.bin)
-        return self._run(folder / program,
+        return self._run(self._settings.bin / program,
                          *self._settings.configured(*confs), *words)
+
+    def _nova_manage_of(self, name):
+        """The words of the command nova-manage of a Nova."""
+        return [*self._settings.novas[name].command('nova-manage'),
+                *self._settings.configured(
+                    'nova', name + '/nova', 'controller', 'cmdb-agent')]
+
+    def _nova_manage(self, *words):
+        name = self._settings.chosen['nova']
+        return self._run(*self._nova_manage_of(name), *words,
+                         **self._settings.novas[name].environment)
 
     def _install_mariadb(self):
         self._progress('making a MariaDB')
@@ -258,15 +292,14 @@ class Control:
             '--bootstrap-internal-url', url)
 
     def _make_cells(self):
-        self._manage(*_NOVA_MANAGE, 'api_db', 'sync')
-        self._manage(*_NOVA_MANAGE, 'cell_v2', 'map_cell0',
-                     '--database_connection',
-                     'mysql+pymysql://root@127.0.0.1/nova_cell0?charset=utf8')
-        self._manage(*_NOVA_MANAGE, 'db', 'sync')
-        cells = self._manage(*_NOVA_MANAGE, 'cell_v2', 'list_cells')
+        self._nova_manage('api_db', 'sync')
+        self._nova_manage(
+            'cell_v2', 'map_cell0', '--database_connection',
+            'mysql+pymysql://root@127.0.0.1/nova_cell0?charset=utf8')
+        self._nova_manage('db', 'sync')
+        cells = self._nova_manage('cell_v2', 'list_cells')
         if ' cell1 ' not in cells:
-            self._manage(*_NOVA_MANAGE, 'cell_v2', 'create_cell',
-                         '--name', 'cell1')
+            self._nova_manage('cell_v2', 'create_cell', '--name', 'cell1')
 
     # -- and all else
 
@@ -342,6 +375,58 @@ class Control:
                     raise Failed('%s: %s\n%s' % (name, fault.faultString,
                                                  self.tail(name)))
 
+    def replace(self, service, nova):
+        """Let a service be of another Nova: it ends, and the other starts."""
+        supervisor = self._running()
+        if service not in cloud_settings.NOVA:
+            raise Failed('Nova has no service %r; it has %s' % (
+                service, ', '.join(cloud_settings.NOVA)))
+        chosen = self._settings.chosen
+        if nova == 'stock' and chosen['features']:
+            raise Failed('the features are on, for which stock Nova is not '
+                         'made: turn them off first')
+        self._provide(nova)
+        self._enter(nova)
+        self._settings.choose(
+            services={**chosen['services'], service: nova})
+        self._write_nova(supervisor)
+        # Stock Nova has no agent of the CMDB.
+        if service in self._settings.programs():
+            self.set_state(service, 'start')
+
+    def set_features(self, on):
+        """Services have what they were started with until they restart."""
+        supervisor = self._running()
+        stock = [name for name in cloud_settings.NOVA
+                 if self._settings.name_of_nova(name) == 'stock']
+        if on and stock:
+            raise Failed('stock Nova has no features, and that is what %s are'
+                         % ', '.join(stock))
+        self._settings.choose(features=on)
+        self._write_nova(supervisor)
+
+    def _write_nova(self, supervisor):
+        """Write what is chosen, and end what is to be started in another way.
+        """
+        self._settings.write_nova()
+        (added, changed, removed), = supervisor.reloadConfig()
+        for name in (*changed, *removed):
+            supervisor.stopProcessGroup(name)
+            supervisor.removeProcessGroup(name)
+        for name in (*changed, *added):
+            supervisor.addProcessGroup(name)
+
+    def nova_manage(self, nova, words):
+        """Become the nova-manage of a Nova."""
+        self._running()
+        nova = nova or self._settings.chosen['nova']
+        self._provide(nova)
+        self._enter(nova)
+        os.environ.update(self._settings.novas[nova].environment,
+                          PYTHONWARNINGS='ignore',
+                          PYTHONDONTWRITEBYTECODE='1')
+        self.run([*self._nova_manage_of(nova), *words])
+
     def run(self, words):
         """Become a command in the name spaces."""
         self._running()
@@ -354,17 +439,32 @@ def main():
     parser.add_argument('--folder', type=pathlib.Path, required=True)
     parser.add_argument('--build', type=pathlib.Path, required=True)
     commands = parser.add_subparsers(dest='command', required=True)
-    for name in ('start', 'stop', 'status'):
+
+    def with_from(parser):
+        parser.add_argument('--from', dest='nova', choices=novas.NAMES)
+        return parser
+
+    with_from(commands.add_parser('start'))
+    for name in ('stop', 'status'):
         commands.add_parser(name)
     for name in ('logs', 'restart', 'stop-service', 'start-service'):
         commands.add_parser(name).add_argument('service')
     commands.add_parser('run').add_argument('words', nargs='+')
+    replace = commands.add_parser('replace')
+    replace.add_argument('service')
+    replace.add_argument('nova', choices=novas.NAMES)
+    commands.add_parser('features').add_argument(
+        'state', choices=('on', 'off'))
+    with_from(commands.add_parser('nova-manage')).add_argument(
+        'words', nargs=argparse.REMAINDER)
     args, rest = parser.parse_known_args()
+    if rest and args.command != 'run':
+        parser.error('unrecognized arguments: %s' % ' '.join(rest))
     control = Control(cloud_settings.Settings(
         args.folder.absolute(), args.build.absolute()))
     try:
         if args.command == 'start':
-            control.start()
+            control.start(args.nova)
             return 0 if control.show() else 1
         if args.command == 'stop':
             control.stop()
@@ -376,6 +476,12 @@ def main():
                 sys.stdout.isatty()) else print(path.read_text())
         elif args.command == 'run':
             control.run(args.words + rest)
+        elif args.command == 'replace':
+            control.replace(args.service, args.nova)
+        elif args.command == 'features':
+            control.set_features(args.state == 'on')
+        elif args.command == 'nova-manage':
+            control.nova_manage(args.nova, args.words)
         else:
             control.set_state(args.service, *{
                 'restart': ('stop', 'start'), 'stop-service': ('stop',),

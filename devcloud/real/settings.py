@@ -9,11 +9,13 @@ import configparser
 import dataclasses
 import json
 import pathlib
+import shutil
 import socket
 import sys
 
 import examples
 import http_cmdb
+import novas
 
 PASSWORD = 'devcloud'
 REGION = 'RegionOne'
@@ -25,6 +27,11 @@ FAKE_HOSTS = ('fake1', 'fake2')
 PUBLISHED = ('keystone', 'placement', 'glance', 'neutron', 'nova', 'cmdb')
 _METADATA_PORT = 8775
 _METADATA_SECRET = 'metadata'
+_CMDB_AGENT = 'nova-cmdb-agent'
+
+#: The services of Nova: each can be of another one.
+NOVA = ('nova-api', 'nova-conductor', 'nova-scheduler', 'nova-compute',
+        *('nova-compute-' + host for host in FAKE_HOSTS), _CMDB_AGENT)
 
 # Sections of the rights that parts of the services have: each names the
 # program that holds them, or sudo would be asked for.
@@ -76,14 +83,14 @@ class Settings:
 
     def __init__(self, folder, build):
         self.folder, self.build = folder, build
-        self.tree = build / 'tree'
+        self.novas = novas.novas(build, folder)
         self.etc, self.logs = folder / 'etc', folder / 'log'
-        self.nova_bin = build / 'venv/nova/bin'
         # The interpreter that runs this is that of the other services.
         self.bin = pathlib.Path(sys.executable).parent
         self.clouds = folder / 'clouds.yaml'
         self.flavor_rules = self.etc / 'flavor-rules.yaml'
         self._ports_file = folder / 'ports.json'
+        self._chosen_file = folder / 'nova.json'
 
     @property
     def ports(self):
@@ -92,6 +99,26 @@ class Settings:
             self._ports_file.write_text(json.dumps(dict(zip(
                 PUBLISHED, _free_ports(len(PUBLISHED))))))
         return json.loads(self._ports_file.read_text())
+
+    @property
+    def chosen(self):
+        """Which Nova runs: `nova` where `services` does not name another;
+        and whether the `features` of the fork are on."""
+        if not self._chosen_file.exists():
+            return {'nova': 'tree', 'services': {}, 'features': True}
+        return json.loads(self._chosen_file.read_text())
+
+    def choose(self, **changes):
+        """Change what is chosen; write_nova() makes it so."""
+        self._chosen_file.write_text(json.dumps({**self.chosen, **changes}))
+
+    def name_of_nova(self, service):
+        """The name in novas of the Nova that a service is of."""
+        chosen = self.chosen
+        return chosen['services'].get(service, chosen['nova'])
+
+    def nova_of(self, service):
+        return self.novas[self.name_of_nova(service)]
 
     def url(self, name):
         path = {'keystone': '/v3', 'nova': '/v2.1'}.get(name, '')
@@ -134,13 +161,28 @@ class Settings:
         for name in ('fernet', 'credential'):
             (self.folder / 'keystone' / name).chmod(0o700)
         self._write_rabbitmq()
-        for name in ('keystone', 'placement', 'glance', 'neutron', 'nova',
+        for name in ('keystone', 'placement', 'glance', 'neutron',
                      'controller'):
             _write(self.etc / (name + '.conf'),
                    getattr(self, '_' + name)())
         self._write_computes()
         self._write_cmdb_agent()
         self._write_neutron_agents()
+        self.write_nova()
+
+    def write_nova(self):
+        """What depends on which Nova runs."""
+        _write(self.etc / 'nova.conf', self._nova())
+        for name, nova in self.novas.items():
+            folder = self.etc / name
+            folder.mkdir(exist_ok=True)
+            _write(folder / 'nova.conf', {
+                'wsgi': {'api_paste_config': nova.paste},
+                **self._rights(_NOVA_RIGHTS, nova.privsep,
+                               self.etc / 'nova.conf')})
+            # The packages have it in /etc/nova.
+            if nova.release and nova.release.exists():
+                shutil.copy(nova.release, folder)
         self._write_supervisor()
 
     def _write_rabbitmq(self):
@@ -158,6 +200,8 @@ class Settings:
                 'key_repository': self.folder / 'keystone/fernet'},
             'credential': {
                 'key_repository': self.folder / 'keystone/credential'},
+            # Many users are made and log in here; the passwords are no secret.
+            'identity': {'password_hash_rounds': 4},
             'oslo_messaging_notifications': {'driver': 'noop'},
             # In its memory: it has one process.
             'cache': {'enabled': True, 'backend': 'dogpile.cache.memory'},
@@ -249,8 +293,6 @@ class Settings:
                 'metadata_listen_port': _METADATA_PORT,
                 'metadata_workers': 1, 'use_stderr': True,
                 'allow_resize_to_same_host': False},
-            'wsgi': {'api_paste_config': self.tree /
-                     'etc/nova/api-paste.ini'},
             'oslo_concurrency': {'lock_path': self.folder / 'lock'},
             'libvirt': {'virt_type': 'qemu', 'cpu_mode': 'none',
                         'connection_uri': 'qemu:///system'},
@@ -264,9 +306,11 @@ class Settings:
                                  send_service_user_token=True),
             'keystone_authtoken': self._authtoken('nova'),
             'oslo_messaging_notifications': {'driver': 'noop'},
-            **self._rights(_NOVA_RIGHTS, self.nova_bin / 'privsep-helper',
-                           self.etc / 'nova.conf'),
-            # The fork's features.
+            **(self._features() if self.chosen['features'] else {}),
+        }
+
+    def _features(self):
+        return {
             'filter_scheduler': {
                 'enabled_filters': ','.join(examples.FILTERS)},
             'flavor_rules': {'rules_file': self.flavor_rules,
@@ -298,6 +342,10 @@ class Settings:
             'cmdb': {'driver': 'http', 'retry_max_delay': 2},
             'cmdb_http': {'url': self.url('cmdb'), 'token_file': token}})
 
+    def write_tempest(self, sections):
+        """The configuration of Tempest, when all that it names is there."""
+        _write(self.folder / 'tempest.conf', sections)
+
     def configured(self, *names):
         """The words of a command that name these configuration files."""
         return [word for name in names for word in (
@@ -307,8 +355,6 @@ class Settings:
         """All of them, by name."""
         here = pathlib.Path(__file__).parent
         ports = self.ports
-        nova_environment = {'PYTHONPATH': '%s:%s' % (
-            self.tree, self.build / 'libvirt-python')}
 
         def uwsgi(name, script, **environment):
             return Program(name, [
@@ -327,17 +373,18 @@ class Settings:
                                     *self.configured('neutron', *confs)],
                 port=port)
 
-        def nova(name, *confs, port=None):
-            return Program(
-                'nova-' + name, [self.nova_bin / ('nova-' + name),
-                                 *self.configured('nova', *confs)],
-                nova_environment, port)
+        def nova(name, *confs, port=None, script=None):
+            found = self.nova_of(name)
+            command = [*found.command('python'), script] if script else (
+                found.command(name))
+            return Program(name, [
+                *command, *self.configured(
+                    'nova', self.name_of_nova(name) + '/nova', *confs)],
+                found.environment, port)
 
         def fake_compute(host):
-            return Program(
-                'nova-compute-' + host, [
-                    self.nova_bin / 'python', here / 'fake_compute.py',
-                    *self.configured('nova', host)], nova_environment)
+            return nova('nova-compute-' + host, host,
+                        script=here / 'fake_compute.py')
 
         rabbitmq = self.folder / 'rabbitmq'
         program, = pathlib.Path('/usr/lib/rabbitmq/lib').glob(
@@ -378,13 +425,17 @@ class Settings:
             neutron('linuxbridge-agent'),
             neutron('dhcp-agent', 'neutron-dhcp'),
             neutron('metadata-agent', 'neutron-metadata'),
-            nova('api', 'controller', port=ports['nova']),
-            nova('conductor', 'controller'),
-            nova('scheduler', 'controller'),
-            nova('compute'),
+            Program('neutron-fake-agents', [
+                sys.executable, '-P', here / 'fake_agents.py',
+                *self.configured('neutron'), *FAKE_HOSTS]),
+            nova('nova-api', 'controller', port=ports['nova']),
+            nova('nova-conductor', 'controller'),
+            nova('nova-scheduler', 'controller'),
+            nova('nova-compute'),
             *map(fake_compute, FAKE_HOSTS),
-            nova('cmdb-agent', 'controller', 'cmdb-agent'),
         ]
+        if self.nova_of(_CMDB_AGENT).agent:
+            found.append(nova(_CMDB_AGENT, 'controller', 'cmdb-agent'))
         return {one.name: one for one in found}
 
     def _write_supervisor(self):

@@ -1,13 +1,12 @@
 """Set-up of the stories on the cloud of real services.
 
 The one of `make cloud-real` is used; it is started, and ended, if none runs.
+CLOUD_FROM names the Nova that it is to be of, tree or packages.
 """
 
-import json
 import os
 import pathlib
 import sys
-import urllib.request
 
 import pytest
 
@@ -17,50 +16,27 @@ sys.path[:0] = [str(ROOT / 'tools'), str(ROOT / 'devcloud'),
                 str(ROOT / 'tests' / 'services')]
 pytest.register_assert_rewrite('stories')
 
-import client  # noqa: E402
 from fixtures import no_settings_of_the_caller  # noqa: E402, F401
 from fixtures import server  # noqa: E402, F401
-import http_cmdb  # noqa: E402
 from patchqueue.fork import Fork  # noqa: E402
-
-
-class Real(client.Cloud):
-    hosts = ('fake1', 'fake2')
-    image = 'fake'
-
-    def _command(self, *words):
-        build = self.fork.build
-        return [build / 'venv/cloud/bin/python', '-W', 'ignore',
-                client.DEVCLOUD / 'real' / 'control.py', '--folder',
-                self.folder, '--build', build, *words]
-
-    def runs(self):
-        try:
-            self.control('status')
-        except client.Refused:
-            return False
-        return True
-
-    def records(self):
-        """What the CMDB knows: its records, by the servers' ids."""
-        ports = json.loads((self.folder / 'ports.json').read_text())
-        request = urllib.request.Request(
-            'http://127.0.0.1:%d/vms?limit=1000' % ports['cmdb'],
-            headers={'Authorization': 'Bearer ' + http_cmdb.TOKEN})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return {one['id']: one for one in json.load(answer)['vms']}
+from real import Real  # noqa: E402
 
 
 @pytest.fixture(scope='session')
-def cloud():
+def fork():
     if os.getuid() != 0:
         pytest.skip('only root can start the cloud')
     fork = Fork()
     if not (fork.build / 'venv/cloud').exists():
         pytest.skip('its services are not there: tools/setup.sh cloud')
+    return fork
+
+
+@pytest.fixture(scope='session')
+def cloud(fork):
     cloud = Real(fork, fork.build / 'cloud-real')
     found = cloud.runs()
-    cloud.control('start', seconds=1200)
+    cloud.begin(cloud.nova)
     try:
         yield cloud
     finally:

@@ -10,6 +10,7 @@ import subprocess
 from client import Refused
 from process import until
 import pytest
+from real import STARTED
 from stories import Stories
 
 
@@ -70,6 +71,36 @@ class TestGuest:
         name = cloud.show(guest)['OS-EXT-SRV-ATTR:instance_name']
         said = cloud.control('run', 'virsh', 'domstats', name, '--cpu-total')
         return int(re.search(r'cpu\.time=(\d+)', said)[1])
+
+
+class TestFakeNodes:
+
+    def test_a_server_has_an_address_there_and_keeps_it_when_it_moves(
+            self, cloud, server):
+        name = server('small', network='private')
+        before = cloud.show(name)
+        (address,), = before['addresses'].values()
+        assert address.startswith('10.20.0.')
+        cloud.openstack('server', 'migrate', '--wait', name)
+        cloud.openstack('server', 'resize', 'confirm', name)
+        after = cloud.show(name)
+        assert after['addresses'] == before['addresses']
+        assert after['OS-EXT-SRV-ATTR:host'] != (
+            before['OS-EXT-SRV-ATTR:host'])
+        ports = cloud.openstack('port', 'list', '--server', name, parse=True)
+        port = cloud.openstack('port', 'show', ports[0]['ID'], parse=True)
+        assert port['binding_vif_type'] == 'bridge'
+        assert port['binding_host_id'] == after['OS-EXT-SRV-ATTR:host']
+
+    def test_a_snapshot_is_an_image_that_a_server_can_be_made_of(
+            self, cloud, server):
+        name = server('small')
+        cloud.openstack('server', 'image', 'create', '--name', 'snapshot',
+                        '--wait', name)
+        try:
+            assert cloud.show(server('small', image='snapshot'))['image']
+        finally:
+            cloud.openstack('image', 'delete', 'snapshot')
 
 
 class TestCMDB:
@@ -173,6 +204,31 @@ class TestControl:
             self, cloud):
         with pytest.raises(Refused, match="no service 'nova'.*nova-compute"):
             cloud.control('restart', 'nova')
+
+    def test_nova_is_the_release_of_the_fork_from_where_it_was_asked_for(
+            self, cloud):
+        assert {STARTED.findall(cloud.log_of(name))[-1] for name in (
+            'nova-conductor', 'nova-scheduler', 'nova-compute',
+            'nova-compute-fake1', 'nova-compute-fake2')} == {
+                cloud.fork.release.full}
+        if cloud.nova == 'packages':
+            pids = re.findall(r'(?m)^nova-\S+ +RUNNING +pid (\d+)',
+                              cloud.control('status'))
+            assert {cloud.control('run', 'readlink', '/proc/%s/root' % pid)
+                    for pid in pids} == {
+                        '%s\n' % (cloud.folder / 'nova-root')}
+
+    def test_stock_nova_has_no_place_in_it(self, cloud):
+        with pytest.raises(Refused, match='the features are on'):
+            cloud.control('replace', 'nova-scheduler', 'stock')
+        with pytest.raises(Refused, match='end it first'):
+            cloud.control('start', '--from', 'stock')
+
+    def test_another_nova_is_refused_with_those_that_there_are(self, cloud):
+        with pytest.raises(Refused, match="invalid choice: 'debian'.*tree"):
+            cloud.control('start', '--from', 'debian')
+        with pytest.raises(Refused, match="no service 'glance'.*nova-api"):
+            cloud.control('replace', 'glance', 'tree')
 
     def test_its_bridges_are_not_the_machines(self, cloud):
         def links(*words):

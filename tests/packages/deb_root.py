@@ -73,7 +73,7 @@ def _settings():
     return [line for line in dump.splitlines() if _SETTINGS.match(line)]
 
 
-def _base(cache):
+def base(cache):
     """The path of the tar file of a fresh system, made if need be."""
     for program in ('mmdebstrap', 'unshare', 'nsenter'):
         if not shutil.which(program):
@@ -84,6 +84,7 @@ def _base(cache):
     week = time.strftime('%G-%V')
     name = hashlib.sha256('\n'.join(
         [week, *sources, *settings]).encode()).hexdigest()[:12]
+    cache.mkdir(parents=True, exist_ok=True)
     path = cache / ('base-%s.tar' % name)
     if not path.exists():
         for old in cache.glob('base-*.tar'):
@@ -126,7 +127,7 @@ class System:
              'mount --bind "$2" "$1/var/cache/apt/archives"\n'
              'touch "$1/run/ready"\n'
              'exec sleep infinity', 'sh', self._top, archives,
-             _base(self.cache)],
+             base(self.cache)],
             stdin=subprocess.DEVNULL)
         self.pid = str(until('the holder of the name spaces', self._child))
         until('the unpacked system', self.path('/run/ready').exists)

@@ -17,6 +17,7 @@ import uuid
 
 import pytest
 
+import built_debs
 import deb_cloud
 import deb_root
 from patchqueue import deb
@@ -27,10 +28,7 @@ from patchqueue import release
 from patchqueue import tree
 from patchqueue import upstream
 
-PACKAGES = ('python3-nova', 'nova-common', 'nova-api', 'nova-cmdb-agent',
-            'nova-conductor', 'nova-scheduler', 'nova-compute',
-            'nova-compute-kvm',
-            'nova-novncproxy', 'nova-serialproxy', 'nova-spicehtml5proxy')
+PACKAGES = built_debs.PACKAGES
 # The openstack plug-in, from a source of its own.
 CLIENT = 'python3-osc-mycompany-metrics'
 # The commands without --version.
@@ -55,37 +53,16 @@ def version():
         pytest.skip(str(error))
 
 
-def _newest_input():
-    """When anything that the packages are made of was last changed."""
-    return max(
-        path.stat().st_mtime for name in (
-            'CHANGES.mycompany', 'features.toml', 'upstream.toml', 'nova',
-            'patches', 'packaging/deb', 'client', 'tools/build-deb.sh')
-        for path in [FORK.root / name, *(FORK.root / name).rglob('*')]
-        if '__pycache__' not in path.parts)
-
-
 @pytest.fixture(scope='session')
 def built(version):
     """The path of each of our binary packages in dist/, by its name."""
-    wanted = version.partition(':')[2]
-
-    def found():
-        return {path.name.partition('_')[0]: path
-                for path in FORK.dist.glob('*_%s_all.deb' % wanted)}
-
-    source = FORK.dist / ('nova_%s.dsc' % wanted)
-    if set(found()) != set(PACKAGES) or not source.exists() or (
-            source.stat().st_mtime < _newest_input()):
-        subprocess.run([FORK.root / 'tools' / 'build-deb.sh'], check=True)
-    assert sorted(found()) == sorted(PACKAGES)
-    return found()
+    return built_debs.novas_debs(FORK)
 
 
 @pytest.fixture(scope='session')
 def everything(built):
     """All packages in dist/, the libraries' among them."""
-    return sorted(FORK.dist.glob('*.deb'))
+    return built_debs.all_debs(FORK)
 
 
 @pytest.fixture(scope='session')

@@ -11,6 +11,7 @@ from patchqueue import release
 from patchqueue import releasing
 from patchqueue import series
 from patchqueue import suites
+from patchqueue import tempest
 from patchqueue import tree
 from patchqueue import upstream
 from patchqueue.errors import ForkError
@@ -97,6 +98,11 @@ def do_test_upstream(fork, args):
     return compare.main(fork, args.kind or compare.KINDS)
 
 
+def do_test_tempest(fork, args):
+    """compare Tempest's tests on the fork with stock"""
+    return tempest.main(fork, args.pattern)
+
+
 def do_packages(fork, args):
     """check that dist/ holds packages of the present release, and no other"""
     found = check.packages_findings(fork)
@@ -136,6 +142,7 @@ def parser():
         arg('--name', action='append', metavar='TEST'))
     add('test-upstream', do_test_upstream,
         arg('kind', nargs='*', choices=[*compare.KINDS, []]))
+    add('test-tempest', do_test_tempest, arg('pattern', nargs='?'))
     add('packages', do_packages)
     add('release', do_release)
     return top

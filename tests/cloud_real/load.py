@@ -1,0 +1,181 @@
+"""Servers that are created and deleted all the time."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.request
+
+from process import until
+
+_WORKERS = 2
+# So many of each worker's live on for a while. With the others they fit onto
+# one of the fake hosts, the other may be disabled.
+_LIVING = 4
+
+
+class NoAnswer(Exception):
+    pass
+
+
+class API:
+    """The compute API as the administrator has it.
+
+    The openstack client takes seconds for a request.
+    """
+
+    def __init__(self, cloud):
+        self._url = cloud.url('nova') + '/v2.1'
+        self._token = cloud.openstack('token', 'issue', parse=True)['id']
+
+    def ask(self, method, path, body=None):
+        """:returns: the status and the decoded body
+
+        :raises NoAnswer: the connection was refused, or ended
+        """
+        request = urllib.request.Request(
+            self._url + path, method=method,
+            data=json.dumps(body).encode() if body else None,
+            headers={'X-Auth-Token': self._token,
+                     'Content-Type': 'application/json',
+                     'OpenStack-API-Version': 'compute 2.96'})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or '{}')
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read()
+            try:
+                return error.code, json.loads(text)
+            except ValueError:
+                return error.code, {'text': text.decode(errors='replace')}
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(repr(error))
+
+
+class Load:
+    """
+    A request that is not answered, or with a 5xx, is made again, as a client
+    does it; a create only if the first has made no server.
+
+    :param api: an API
+    :param server: what a server is created with, but for its name
+    :ivar there: ids of the servers that must be there
+    :ivar gone: ids of those that were deleted
+    :ivar refused: a text for each request that was made again: what was going
+        on, the request, and why
+    :ivar errors: what must not happen, as texts
+    """
+
+    def __init__(self, api, server):
+        self._api, self._server = api, server
+        self.there, self.gone = set(), set()
+        self.refused, self.errors = [], []
+        self._event = 'nothing'
+        self._end = threading.Event()
+        self._rounds = [0] * _WORKERS
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), daemon=True)
+            for number in range(_WORKERS)]
+
+    def start(self):
+        for thread in self._threads:
+            thread.start()
+
+    def end(self):
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    @contextlib.contextmanager
+    def during(self, event):
+        """What is refused meanwhile is noted as having been so."""
+        self._event = event
+        try:
+            yield
+        finally:
+            self._event = 'nothing'
+
+    def goes_on(self):
+        """Wait until servers were created and deleted from now on."""
+        # The present round has begun before.
+        wanted = [rounds + 2 for rounds in self._rounds]
+
+        def done():
+            assert not self.errors, '\n'.join(self.errors)
+            return all(map(int.__ge__, self._rounds, wanted))
+
+        until('servers are created and deleted', done, seconds=240)
+
+    def _work(self, number):
+        living = []
+        try:
+            for count in itertools.count():
+                if self._end.is_set():
+                    return
+                living.append(self._create('load%d-%d' % (number, count)))
+                if len(living) > _LIVING:
+                    # Young ones and old ones.
+                    self._delete(living.pop(count % len(living)))
+                self._rounds[number] = count + 1
+        except Exception:
+            self.errors.append('during %s: %s' % (
+                self._event, traceback.format_exc()))
+
+    def attempt(self, method, path, body=None):
+        """:returns: status and body; None when it may be tried again"""
+        try:
+            status, body = self._api.ask(method, path, body)
+            if status < 500:
+                return status, body
+            why = '%d %s' % (status, body)
+        except NoAnswer as error:
+            why = str(error)
+        self.refused.append('%s: %s %s: %s' % (
+            self._event, method, path.partition('?')[0], why))
+        time.sleep(0.5)
+
+    def _ask(self, method, path):
+        return until('an answer to %s %s' % (method, path),
+                     lambda: self.attempt(method, path), seconds=120)
+
+    def _create(self, name):
+        def create():
+            made = self.attempt('POST', '/servers', {
+                'server': {'name': name, **self._server}})
+            if made:
+                assert made[0] == 202, made
+                return made[1]['server']['id']
+            found = self._ask('GET', '/servers?name=%%5E%s%%24' % name)[1]
+            return found['servers'] and found['servers'][0]['id']
+
+        made = until('server %s is accepted' % name, create, seconds=120)
+        self.there.add(made)
+
+        def active():
+            status, body = self._ask('GET', '/servers/' + made)
+            assert status == 200, 'server %s is lost: %s' % (made, body)
+            assert body['server']['status'] != 'ERROR', body
+            return body['server']['status'] == 'ACTIVE'
+
+        until('server %s is active' % made, active, seconds=180, pause=0.3)
+        return made
+
+    def _delete(self, server_id):
+        path = '/servers/' + server_id
+        status, body = self._ask('DELETE', path)
+        # 404: a request that was not answered has deleted it.
+        assert status in (204, 404), body
+        self.there.remove(server_id)
+
+        def gone():
+            status, body = self._ask('GET', path)
+            assert status == 404 or body['server']['status'] != 'ERROR', body
+            return status == 404
+
+        until('server %s is gone' % server_id, gone, seconds=180, pause=0.3)
+        self.gone.add(server_id)

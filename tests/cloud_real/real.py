@@ -1,0 +1,62 @@
+"""The cloud of real services, as its users and its operator have it."""
+
+import json
+import os
+import re
+import urllib.request
+
+import client
+import http_cmdb
+
+
+#: In the log of a service of Nova's: the release that it is of.
+STARTED = re.compile(r'Starting \S+ node \(version (\S+)\)')
+
+
+class Real(client.Cloud):
+    hosts = ('fake1', 'fake2')
+    image = 'fake'
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        #: which Nova is tested; any that runs already will do if it is empty
+        self.nova = os.environ.get('CLOUD_FROM', '')
+
+    def _command(self, *words):
+        build = self.fork.build
+        return [build / 'venv/cloud/bin/python', '-W', 'ignore',
+                client.DEVCLOUD / 'real' / 'control.py', '--folder',
+                self.folder, '--build', build, *words]
+
+    def begin(self, nova):
+        """Start it.
+
+        :param nova: the one it is to be of; any unless told
+        """
+        # Building the packages takes its time as well.
+        self.control('start', *(['--from', nova] if nova else []),
+                     seconds=1800)
+
+    def runs(self):
+        try:
+            self.control('status')
+        except client.Refused:
+            return False
+        return True
+
+    def url(self, name):
+        """Of an API, without a path."""
+        ports = json.loads((self.folder / 'ports.json').read_text())
+        return 'http://127.0.0.1:%d' % ports[name]
+
+    def log_of(self, service):
+        return (self.folder / 'log' / (service + '.log')).read_text(
+            errors='replace')
+
+    def records(self):
+        """What the CMDB knows: its records, by the servers' ids."""
+        request = urllib.request.Request(
+            self.url('cmdb') + '/vms?limit=1000',
+            headers={'Authorization': 'Bearer ' + http_cmdb.TOKEN})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return {one['id']: one for one in json.load(answer)['vms']}
