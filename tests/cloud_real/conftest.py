@@ -3,11 +3,9 @@
 The one of `make cloud-real` is used; it is started, and ended, if none runs.
 """
 
-import json
 import os
 import pathlib
 import sys
-import urllib.request
 
 import pytest
 
@@ -20,7 +18,6 @@ pytest.register_assert_rewrite('stories')
 import client  # noqa: E402
 from fixtures import no_settings_of_the_caller  # noqa: E402, F401
 from fixtures import server  # noqa: E402, F401
-import http_cmdb  # noqa: E402
 from patchqueue.fork import Fork  # noqa: E402
 
 
@@ -28,7 +25,7 @@ class Real(client.Cloud):
     hosts = ('fake1', 'fake2')
     image = 'fake'
 
-    def _command(self, *words):
+    def command(self, *words):
         build = self.fork.build
         return [build / 'venv/cloud/bin/python', '-W', 'ignore',
                 client.DEVCLOUD / 'real' / 'control.py', '--folder',
@@ -40,15 +37,6 @@ class Real(client.Cloud):
         except client.Refused:
             return False
         return True
-
-    def records(self):
-        """What the CMDB knows: its records, by the servers' ids."""
-        ports = json.loads((self.folder / 'ports.json').read_text())
-        request = urllib.request.Request(
-            'http://127.0.0.1:%d/vms?limit=1000' % ports['cmdb'],
-            headers={'Authorization': 'Bearer ' + http_cmdb.TOKEN})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return {one['id']: one for one in json.load(answer)['vms']}
 
 
 @pytest.fixture(scope='session')
