@@ -3,8 +3,9 @@
 import argparse
 import os
 import pathlib
+import re
 import shutil
-import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ import time
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import pid_file  # noqa: E402
+import ports  # noqa: E402
 import under_debugger  # noqa: E402
 
 # What the next start needs no new one of: the empty databases.
@@ -29,14 +32,64 @@ The cloud is up. Try:
     openstack server metrics list
     openstack --os-cloud devcloud-demo server create --flavor gold \\
         --image {image} --nic none gold   # refused: flavor rules
+    curl -H 'Authorization: Bearer {token}' {cmdb}/vms
 
-Nova's log is {folder}/nova.log; `make cloud-stop` ends it.
+The last shows the records of the servers in the CMDB. Nova's log is
+{folder}/nova.log; `make cloud-stop` ends it.
 """
 _IMAGE = 'fakeimage7'
 
 
 class Failed(Exception):
     pass
+
+
+class CMDB:
+    """The reference CMDB, a process beside the cloud.
+
+    :param folder: of the cloud
+    """
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._records = folder / 'cmdb.json'
+        self._process = pid_file.PidFile(folder / 'cmdb.pid', self._records)
+
+    @property
+    def url(self):
+        return 'http://127.0.0.1:%d' % self._port
+
+    @property
+    def _port(self):
+        return ports.of(self._folder, ('cmdb',))['cmdb']
+
+    def start(self):
+        """Start it, with the records that it had at its end."""
+        if self._process.pid():
+            return
+        log = self._folder / 'cmdb.log'
+        with open(log, 'a') as out:
+            process = subprocess.Popen(
+                [sys.executable, '-P', str(HERE / 'cmdb.py'),
+                 str(self._port), str(self._records)],
+                stdin=subprocess.DEVNULL, stdout=out,
+                stderr=subprocess.STDOUT, start_new_session=True)
+        self._process.write(process.pid)
+        while not self._answers():
+            if process.poll() is not None:
+                raise Failed('the CMDB has ended while it started:\n%s'
+                             % log.read_text()[-3000:])
+            time.sleep(0.05)
+
+    def _answers(self):
+        try:
+            socket.create_connection(('127.0.0.1', self._port), 5).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self):
+        self._process.end()
 
 
 class Control:
@@ -48,72 +101,80 @@ class Control:
 
     def __init__(self, folder, tree, client):
         self.folder, self.tree, self.client = folder, tree, client
-        self._pid_file = folder / 'pid'
+        self._process = pid_file.PidFile(folder / 'pid', folder)
         self._ready = folder / 'ready'
-
-    def pid(self):
-        """Of the running cloud; None when there is none."""
-        try:
-            pid = int(self._pid_file.read_text())
-            words = pathlib.Path(
-                '/proc/%d/cmdline' % pid).read_bytes().split(b'\0')
-        except (OSError, ValueError):
-            return None
-        # The id may be another process's by now.
-        return pid if str(self.folder).encode() in words else None
+        self._cmdb = CMDB(folder)
+        self._began = time.monotonic()
 
     def start(self, hosts):
-        if self.pid():
+        if self._process.pid():
             print('-- the cloud runs already')
             return
+        # It may be there without a cloud, if that has been killed.
+        self._cmdb.stop()
         self._clear()
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / 'start.log'
         with open(log, 'w') as out:
             process = subprocess.Popen(
-                under_debugger.command('cloud', [
+                under_debugger.command(under_debugger.port('cloud'), [
                     sys.executable, str(HERE / 'embedded.py'),
-                    str(self.folder), '--hosts', str(hosts)]),
+                    str(self.folder), '--hosts', str(hosts),
+                    '--cmdb', self._cmdb.url]),
                 cwd=self.tree, env=dict(
-                    os.environ, PYTHONDONTWRITEBYTECODE='1',
+                    os.environ,
                     PYTHONWARNINGS='ignore',
                     PYTHONPATH=os.pathsep.join([str(HERE), str(self.tree)])),
                 stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT, start_new_session=True)
-        self._pid_file.write_text('%d\n' % process.pid)
-        self._follow(process, log)
+        self._process.write(process.pid)
+        try:
+            self._cmdb.start()
+            self._follow(process, log)
+        except Failed:
+            self._end()
+            raise
 
     def _follow(self, process, log):
         """Show the progress until the cloud is ready."""
-        started, shown = time.monotonic(), 0
+        shown = 0
         while not self._ready.exists():
             if process.poll() is not None:
-                self._pid_file.unlink()
                 raise Failed('the cloud has ended while it started:\n%s'
                              % log.read_text()[-3000:])
             time.sleep(0.1)
-            said = [line for line in log.read_text().splitlines()
-                    if line.startswith('-- ')]
-            for line in said[shown:]:
-                print(line, flush=True)
+            said = re.findall('(?m)^-- (.*)$', log.read_text())
+            for message in said[shown:]:
+                self._progress(message)
             shown = len(said)
-        print('-- ready after %.0f s' % (time.monotonic() - started))
+        self._progress('ready')
+
+    def _progress(self, message):
+        print('-- %4.1f s: %s' % (time.monotonic() - self._began, message),
+              flush=True)
 
     def stop(self):
-        pid = self.pid()
-        if not pid:
-            print('-- no cloud is running')
-        else:
-            os.kill(pid, signal.SIGTERM)
-            # It holds nothing that would be lost.
-            for _ in range(50):
-                if not self.pid():
-                    break
-                time.sleep(0.1)
-            else:
-                os.kill(pid, signal.SIGKILL)
-            print('-- the cloud has ended')
+        found = self._process.pid()
+        self._end()
+        print('-- the cloud has ended' if found else '-- no cloud is running')
         self._clear()
+
+    def _end(self):
+        # It holds nothing that would be lost.
+        self._process.end()
+        self._cmdb.stop()
+
+    def service(self, name):
+        """What can be stopped and started by itself.
+
+        :raises Failed: that cannot
+        """
+        if name != 'cmdb':
+            raise Failed('%r cannot be stopped by itself, for the cloud is '
+                         'one process; expected: cmdb' % name)
+        if not self._process.pid():
+            raise Failed('no cloud is running')
+        return self._cmdb
 
     def _clear(self):
         if self.folder.exists():
@@ -132,34 +193,44 @@ class Control:
 
     def show(self):
         """:returns: whether it is running"""
-        if not self.pid() or not self._ready.exists():
+        if not self._process.pid() or not self._ready.exists():
             print('-- no cloud is running')
             return False
         print(_TRY.format(
             clouds=self.folder / 'clouds.yaml', folder=self.folder,
-            bin=self.client, image=_IMAGE))
+            bin=self.client, image=_IMAGE, cmdb=self._cmdb.url,
+            token=(self.folder / 'cmdb-token').read_text().strip()))
         return True
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('command', choices=['start', 'stop', 'status'])
-    parser.add_argument('folder', type=pathlib.Path)
+    parser.add_argument('--folder', type=pathlib.Path, required=True)
     parser.add_argument('--tree', type=pathlib.Path)
     parser.add_argument('--client', default='PATH_OF_THE_CLIENT')
-    parser.add_argument('--hosts', type=int, default=3)
+    commands = parser.add_subparsers(dest='command', required=True)
+    commands.add_parser('start').add_argument('--hosts', type=int, default=3)
+    for name in ('stop', 'status'):
+        commands.add_parser(name)
+    for name in ('stop-service', 'start-service'):
+        commands.add_parser(name).add_argument('service')
     args = parser.parse_args()
     control = Control(args.folder.absolute(), args.tree, args.client)
     try:
         if args.command == 'stop':
             control.stop()
-            return 0
-        if args.command == 'start':
-            control.start(args.hosts)
-    except Failed as error:
+        elif args.command == 'stop-service':
+            control.service(args.service).stop()
+        elif args.command == 'start-service':
+            control.service(args.service).start()
+        else:
+            if args.command == 'start':
+                control.start(args.hosts)
+            return 0 if control.show() else 1
+    except (Failed, under_debugger.BadPort) as error:
         print('error: %s' % error, file=sys.stderr)
         return 1
-    return 0 if control.show() else 1
+    return 0
 
 
 if __name__ == '__main__':

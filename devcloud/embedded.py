@@ -3,7 +3,9 @@
 Real are the API over HTTP, conductor, scheduler, placement and as many
 nova-computes as wanted, on SQLite and an in-process bus. The hypervisor is
 upstream's fake driver; images and networks are those of upstream's tests.
-There is no keystone: a token says who asks (token_auth.py).
+There is no keystone: a token says who asks (token_auth.py). The CMDB is a
+process beside this one, and what tells it of servers is in this one, as the
+bus is.
 
 Each start is a new cloud, since the fake driver forgets its servers. Only the
 empty databases are kept for the next start.
@@ -16,6 +18,7 @@ import hashlib
 import pathlib
 import shutil
 import sys
+import threading
 import time
 
 # Before anything else of Nova, as in its services.
@@ -29,6 +32,8 @@ from placement import deploy as placement_deploy
 import sqlalchemy as sa
 import yaml
 
+from nova.cmdb import agent as cmdb_agent
+from nova.cmdb import metrics as cmdb_metrics
 from nova.compute import rpcapi
 import nova.conf
 from nova import config
@@ -39,9 +44,11 @@ from nova.objects import host_mapping
 from nova import remote_pdb
 from nova import service
 from nova.tests import fixtures as nova_fixtures
+from nova.tests.fixtures import http_cmdb
 from nova import wsgi
 
 import examples
+import ports
 import stand_ins
 
 CONF = nova.conf.CONF
@@ -88,6 +95,13 @@ enabled_filters = {filters}
 [flavor_rules]
 rules_file = {folder}/flavor-rules.yaml
 use_database = true
+[compute_hooks]
+enabled = cmdb
+[cmdb]
+retry_max_delay = 2
+[cmdb_http]
+url = {cmdb}
+token_file = {folder}/cmdb-token
 [remote_pdb]
 enabled = true
 """
@@ -108,10 +122,11 @@ class Cloud:
     """
     :param folder: where everything of it is
     :param hosts: how many nova-computes
+    :param cmdb: the URL of the CMDB
     """
 
-    def __init__(self, folder, hosts):
-        self.folder = folder
+    def __init__(self, folder, hosts, cmdb):
+        self.folder, self.cmdb = folder, cmdb
         self.hosts = ['host%d' % number for number in range(1, hosts + 1)]
         self._running = []
 
@@ -125,12 +140,13 @@ class Cloud:
             for name in ('identity', 'placement', 'image', 'network')}
         self.ports = {name: server.port
                       for name, server in self.listeners.items()}
-        self.ports['compute'] = stand_ins.free_port()
+        self.ports['compute'], = ports.free(1)
         self._configure()
         self._make_databases()
         self._serve('placement', placement_deploy.loadapp(self._placement))
         fixture = stand_ins.Fixture()
         fixture.setUp()
+        stand_ins.HooksInProcess().setUp()
         self._serve('image', stand_ins.images(fixture))
         self._serve('network', stand_ins.networks(fixture))
         self._serve('identity', stand_ins.identity(
@@ -159,7 +175,11 @@ class Cloud:
         (self.folder / 'nova.conf').write_text(_NOVA_CONF.format(
             folder=self.folder, filters=','.join(examples.FILTERS),
             api_database=self._database('api'),
-            database=self._database('cell1'), **self.ports))
+            database=self._database('cell1'), cmdb=self.cmdb, **self.ports))
+        # Nobody else may read it, or the agent refuses it.
+        token = self.folder / 'cmdb-token'
+        token.touch(0o600)
+        token.write_text(http_cmdb.TOKEN + '\n')
         (self.folder / 'placement.conf').write_text(_PLACEMENT_CONF.format(
             folder=self.folder, database=self._database('placement')))
         config.parse_args(['devcloud', '--config-file',
@@ -221,6 +241,7 @@ class Cloud:
         api = service.WSGIService('osapi_compute')
         api.start()
         self._running.append(api)
+        self._start_cmdb_agent()
 
     def _start(self, binary, topic, host):
         progress('%s on %s' % (binary, host))
@@ -232,6 +253,15 @@ class Cloud:
             binary=binary, topic=topic, host=host)
         running.start()
         self._running.append(running)
+
+    @staticmethod
+    def _start_cmdb_agent():
+        """In threads, which it has anyway; a process would have no bus."""
+        progress('nova-cmdb-agent on controller')
+        agent = cmdb_agent.Agent(cmdb_agent.load_driver(),
+                                 cmdb_metrics.Metrics())
+        threading.Thread(target=agent.run, args=(threading.Event(),),
+                         daemon=True).start()
 
     @staticmethod
     def _make_flavors():
@@ -264,8 +294,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('folder', type=pathlib.Path)
     parser.add_argument('--hosts', type=int, default=3)
+    parser.add_argument('--cmdb', required=True, help='URL of the CMDB')
     args = parser.parse_args()
-    cloud = Cloud(args.folder.absolute(), args.hosts)
+    progress('Nova is loaded')
+    cloud = Cloud(args.folder.absolute(), args.hosts, args.cmdb)
     cloud.start()
     cloud.write_clouds()
     (args.folder / READY).touch()

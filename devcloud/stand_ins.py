@@ -1,4 +1,5 @@
-"""Images, networks and tokens without Glance, Neutron and Keystone.
+"""Images, networks and tokens without Glance, Neutron and Keystone; and hooks
+without processes of their own.
 
 Nova's own calls are answered in the process, by upstream's fixtures. The
 openstack client also wants a token, and looks up names by itself: these WSGI
@@ -6,18 +7,15 @@ applications answer that over HTTP, and nothing else.
 """
 
 import json
-import socket
+import os
+import threading
 import urllib.parse
 import uuid
 
 import fixtures
 
+from nova.compute import hook_process
 from nova.tests import fixtures as nova_fixtures
-
-
-def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def uuid_of(name):
@@ -38,6 +36,27 @@ class Fixture(fixtures.Fixture):
 
     def flags(self, group=None, **options):
         self.useFixture(nova_fixtures.ConfPatcher(group=group, **options))
+
+
+class HooksInProcess(fixtures.Fixture):
+    """Compute hooks run in threads: a process of theirs would have no bus.
+
+    All else is as ever, down to the pipe that their events come through.
+    """
+
+    def _setUp(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.compute.hooks._Pipe._start_process', _start_thread))
+
+
+def _start_thread(pipe):
+    if pipe._process is None:
+        # Else the green thread that reads would stop all others.
+        os.set_blocking(pipe._read_from, False)
+        pipe._process = threading.Thread(
+            target=hook_process.run, args=(pipe._name, pipe._read_from),
+            daemon=True)
+        pipe._process.start()
 
 
 def _json(start_response, status, answer, **headers):

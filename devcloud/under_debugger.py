@@ -3,11 +3,13 @@
     python under_debugger.py PORT PROGRAM [ARGUMENT]...
 
 runs a Python program of Nova with debugpy listening on that port of loopback.
-`command` makes that of a command line, when the environment asks for it.
+`command` makes that of a command line, `port` says if the environment asks for
+it.
 
 debugpy has threads of its own, which must be real ones, while eventlet puts
 green ones in the place of those of Python's modules. So Nova's patching comes
-first, and debugpy is then given the modules as they were.
+first, and debugpy is then given the modules as they were. nova-cmdb-agent is
+not patched.
 """
 
 import os
@@ -19,6 +21,13 @@ import sys
 _PATCHED = ('_thread', 'os', 'queue', 'select', 'selectors', 'socket',
             'subprocess', 'threading', 'time')
 
+# The programs that run on native threads.
+_NATIVE = ('nova-cmdb-agent',)
+
+
+class BadPort(Exception):
+    pass
+
 
 def variable(service):
     """The environment variable that asks for a service to be debugged.
@@ -28,16 +37,31 @@ def variable(service):
     return 'DEBUGPY_' + service.upper().replace('-', '_')
 
 
-def command(service, words):
-    """What to run in the place of a command, if its service is debugged.
+def port(service):
+    """On which a service is to be debugged, by the environment; or None.
 
-    :param service: as nova-compute
+    :raises BadPort: it says something else
+    """
+    name = variable(service)
+    text = os.environ.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise BadPort('the variable %s is %r; expected is a port, from 1 to '
+                      '65535' % (name, text))
+    return int(text)
+
+
+def command(port, words):
+    """What to run in the place of a command, to debug it.
+
+    :param port: to listen on; None when it is not to be debugged
     :param words: of the command line, the first one an interpreter
     """
-    port = os.environ.get(variable(service))
-    if not port:
+    if port is None:
         return words
-    return [words[0], '-X', 'frozen_modules=off', __file__, port, *words[1:]]
+    return [words[0], '-X', 'frozen_modules=off', __file__, str(port),
+            *words[1:]]
 
 
 def _links():
@@ -53,6 +77,14 @@ def _links():
 
 def listen(port):
     """Have debugpy listen in this process."""
+    import debugpy
+    # Else it changes how processes are started, in modules it was given.
+    debugpy.configure(subProcess=False)
+    debugpy.listen(('127.0.0.1', port))
+    _map(_links())
+
+
+def _listen_beside_green_threads(port):
     import nova.monkey_patch  # noqa: F401
 
     from eventlet import patcher
@@ -60,11 +92,7 @@ def listen(port):
     sys.modules.update(
         {name: patcher.original(name) for name in _PATCHED})
     try:
-        import debugpy
-        # Else it changes how processes are started, in modules it was given.
-        debugpy.configure(subProcess=False)
-        debugpy.listen(('127.0.0.1', port))
-        _map(_links())
+        listen(port)
     finally:
         for name, module in kept.items():
             if module:
@@ -102,8 +130,11 @@ def main():
     # As if it had been run by itself.
     sys.path[0] = os.path.dirname(os.path.abspath(program))
     sys.argv = [program, *arguments]
-    listen(int(port))
-    _stay_in_one_process()
+    if os.path.basename(program) in _NATIVE:
+        listen(int(port))
+    else:
+        _listen_beside_green_threads(int(port))
+        _stay_in_one_process()
     runpy.run_path(program, run_name='__main__')
 
 

@@ -16,6 +16,9 @@ import xmlrpc.client
 
 from supervisor import xmlrpc as supervisor_xmlrpc
 
+import libvirt_folders
+import pid_file
+
 # $1: the process in the machine's network name space; then the supervisor.
 _SCRIPT = '''
 mount -t tmpfs tmpfs /run
@@ -25,26 +28,7 @@ mount --bind "/proc/$1/ns/net" /run/machine-net
 mount -t proc proc /proc
 # That of the network: neutron reads of its bridges there.
 mount -t sysfs sysfs /sys
-for folder in /etc/libvirt /var/lib/libvirt /var/cache/libvirt \\
-        /var/log/libvirt; do
-    mkdir -p "$folder"; mount -t tmpfs tmpfs "$folder"
-done
-cat > /etc/libvirt/qemu.conf <<'END'
-user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-security_driver = "none"
-namespaces = []
-cgroup_controllers = []
-stdio_handler = "file"
-END
-# libvirtd looks up the user that it is built for, whatever the settings say.
-{ cat /etc/passwd; echo libvirt-qemu:x:64055:64055::/:/bin/false; } \\
-    > /etc/libvirt/passwd
-{ cat /etc/group; echo libvirt-qemu:x:64055:; } > /etc/libvirt/group
-mount --bind /etc/libvirt/passwd /etc/passwd
-mount --bind /etc/libvirt/group /etc/group
+''' + libvirt_folders.SCRIPT + '''
 ip link set lo up
 # neutron names its agent after the address of a network card.
 ip link add uplink type bridge
@@ -65,18 +49,12 @@ class Namespaces:
 
     def __init__(self, settings):
         self._settings = settings
-        self._pid_file = settings.folder / 'pid'
+        self._process = pid_file.PidFile(
+            settings.folder / 'pid', self._supervisor_conf)
 
     def pid(self):
         """Of the process that made them; None when there is none."""
-        try:
-            pid = int(self._pid_file.read_text())
-            words = pathlib.Path(
-                '/proc/%d/cmdline' % pid).read_bytes().split(b'\0')
-        except (OSError, ValueError):
-            return None
-        # The id may be another process's by now.
-        return pid if self._supervisor_conf.encode() in words else None
+        return self._process.pid()
 
     @property
     def _supervisor_conf(self):
@@ -92,7 +70,7 @@ class Namespaces:
                  self._supervisor_conf],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
-        self._pid_file.write_text('%d\n' % process.pid)
+        self._process.write(process.pid)
         # For a moment a new process has no command line.
         while process.poll() is None and not self.pid():
             time.sleep(0.01)
@@ -135,12 +113,8 @@ class Namespaces:
         except (NotRunning, OSError, xmlrpc.client.Error):
             pass
         else:
-            self._wait(60)
+            self._process.wait(60)
         if self.pid():
+            # What is in them ends with it.
             os.kill(pid, signal.SIGKILL)
-            self._wait(10)
-
-    def _wait(self, seconds):
-        end = time.monotonic() + seconds
-        while self.pid() and time.monotonic() < end:
-            time.sleep(0.1)
+            self._process.wait(10)

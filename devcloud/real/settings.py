@@ -10,12 +10,12 @@ import dataclasses
 import json
 import pathlib
 import shutil
-import socket
 import sys
 
 import examples
 import http_cmdb
 import novas
+import ports as cloud_ports
 
 PASSWORD = 'devcloud'
 REGION = 'RegionOne'
@@ -53,18 +53,6 @@ class Program:
     port: int = None
 
 
-def _free_ports(count):
-    with_ports = []
-    try:
-        for _ in range(count):
-            with_ports.append(socket.socket())
-            with_ports[-1].bind(('127.0.0.1', 0))
-        return [one.getsockname()[1] for one in with_ports]
-    finally:
-        for one in with_ports:
-            one.close()
-
-
 def _write(path, sections):
     parser = configparser.RawConfigParser(
         default_section='none', delimiters=('=',))
@@ -89,16 +77,12 @@ class Settings:
         self.bin = pathlib.Path(sys.executable).parent
         self.clouds = folder / 'clouds.yaml'
         self.flavor_rules = self.etc / 'flavor-rules.yaml'
-        self._ports_file = folder / 'ports.json'
         self._chosen_file = folder / 'nova.json'
 
     @property
     def ports(self):
         """By the names of PUBLISHED; the same until the folder is removed."""
-        if not self._ports_file.exists():
-            self._ports_file.write_text(json.dumps(dict(zip(
-                PUBLISHED, _free_ports(len(PUBLISHED))))))
-        return json.loads(self._ports_file.read_text())
+        return cloud_ports.of(self.folder, PUBLISHED)
 
     @property
     def chosen(self):
@@ -411,8 +395,9 @@ class Settings:
                 sys.executable, '-P', here / 'portal.py', '/run/machine-net',
                 *map(str, ports.values())]),
             Program('cmdb', [
-                sys.executable, '-P', here / 'cmdb.py', str(ports['cmdb']),
-                self.folder / 'cmdb.json'], port=ports['cmdb']),
+                sys.executable, '-P', here.parent / 'cmdb.py',
+                str(ports['cmdb']), self.folder / 'cmdb.json'],
+                port=ports['cmdb']),
             uwsgi('keystone', 'keystone-wsgi-public',
                   OS_KEYSTONE_CONFIG_FILES=self.etc / 'keystone.conf',
                   OS_KEYSTONE_CONFIG_DIR=self.etc),

@@ -5,6 +5,9 @@ import json
 import os
 import pathlib
 import subprocess
+import urllib.request
+
+import http_cmdb
 
 DEVCLOUD = pathlib.Path(__file__).parents[2] / 'devcloud'
 
@@ -29,7 +32,7 @@ class Cloud:
         self._openstack = fork.build / 'venv/client-2024.1/bin/openstack'
         self._names = map('server%d'.__mod__, itertools.count(1))
 
-    def _command(self, *words):
+    def command(self, *words):
         """The words of its control program's command."""
         raise NotImplementedError()
 
@@ -40,7 +43,7 @@ class Cloud:
         :raises Refused: it failed
         """
         done = subprocess.run(
-            self._command(*words), stdin=subprocess.DEVNULL, text=True,
+            self.command(*words), stdin=subprocess.DEVNULL, text=True,
             env=dict(os.environ, **environment), capture_output=True,
             timeout=seconds)
         if done.returncode:
@@ -89,11 +92,24 @@ class Cloud:
     def host(self, name):
         return self.show(name)['OS-EXT-SRV-ATTR:host']
 
+    def url(self, name):
+        """Of an API, without a path."""
+        ports = json.loads((self.folder / 'ports.json').read_text())
+        return 'http://127.0.0.1:%d' % ports[name]
+
+    def records(self):
+        """What the CMDB knows: its records, by the servers' ids."""
+        request = urllib.request.Request(
+            self.url('cmdb') + '/vms?limit=1000',
+            headers={'Authorization': 'Bearer ' + http_cmdb.TOKEN})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return {one['id']: one for one in json.load(answer)['vms']}
+
 
 class Embedded(Cloud):
     hosts = ('host1', 'host2', 'host3')
     image = 'fakeimage7'
 
-    def _command(self, *words):
-        return [self.fork.python, '-P', DEVCLOUD / 'control.py', *words,
-                self.folder, '--tree', self.fork.tree]
+    def command(self, *words):
+        return [self.fork.python, '-P', DEVCLOUD / 'control.py', '--folder',
+                self.folder, '--tree', self.fork.tree, *words]

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / 'tools'))
-sys.path.insert(0, str(ROOT / 'devcloud'))
+sys.path[:0] = [str(ROOT / 'tools'), str(ROOT / 'devcloud'),
+                str(ROOT / 'tests' / 'services')]
 pytest.register_assert_rewrite('stories')
 
 import client  # noqa: E402

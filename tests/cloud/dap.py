@@ -1,7 +1,25 @@
 """A client of debugpy, as VS Code is one: the Debug Adapter Protocol."""
 
 import json
+import pathlib
+import re
 import socket
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def configurations():
+    """Those of launch.json, by the variables in their names."""
+    text = (ROOT / '.vscode/launch.json').read_text()
+    found = json.loads(re.sub(r'(?m)^//.*$', '', text).replace(
+        '${workspaceFolder}', str(ROOT)))['configurations']
+    return {re.search(r'\((\w+)\)', one['name'])[1]: one for one in found}
+
+
+def line(path, text):
+    """The number of the first line with a text."""
+    return next(number for number, found in enumerate(
+        path.read_text().splitlines(), 1) if text in found)
 
 
 class Client:
@@ -56,7 +74,9 @@ class Client:
                     return event.get('body')
             self._keep(self._read())
 
-    def close(self):
+    def detach(self):
+        """Leave the program to itself, as it goes on."""
+        self.call('disconnect', terminateDebuggee=False)
         self._socket.close()
 
     def _ask(self, command, arguments):

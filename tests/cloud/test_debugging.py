@@ -2,12 +2,10 @@
 
 import concurrent.futures
 import importlib.util
-import json
 import os
 import pathlib
 import re
 import signal
-import socket
 import time
 
 import pytest
@@ -15,6 +13,7 @@ import pytest
 import client as cloud_client
 import dap
 from patchqueue.fork import Fork
+import ports
 import under_debugger
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -30,18 +29,6 @@ _spec.loader.exec_module(pdb_client)
 def pool():
     with concurrent.futures.ThreadPoolExecutor() as pool:
         yield pool
-
-
-def _line(path, text):
-    """The number of the first line with a text."""
-    return next(number for number, line in enumerate(
-        path.read_text().splitlines(), 1) if text in line)
-
-
-def _configurations():
-    text = (ROOT / '.vscode/launch.json').read_text()
-    return json.loads(re.sub(r'(?m)^//.*$', '', text).replace(
-        '${workspaceFolder}', str(ROOT)))['configurations']
 
 
 def test_a_request_is_looked_at_with_pdb_and_others_go_on(cloud, pool):
@@ -64,30 +51,25 @@ def test_a_request_is_looked_at_with_pdb_and_others_go_on(cloud, pool):
 
 @pytest.fixture
 def debugged(tmp_path):
-    """A cloud under debugpy, and the configuration to attach to it."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
+    """A cloud under debugpy, the configuration to attach to it, the port."""
+    port, = ports.free(1)
     cloud = cloud_client.Embedded(Fork(), tmp_path / 'cloud')
     cloud.control('start', DEBUGPY_CLOUD=str(port))
     try:
-        configuration, = [one for one in _configurations()
-                          if 'DEBUGPY_CLOUD' in one['name']]
-        configuration['connect']['port'] = port
-        yield cloud, configuration
+        yield cloud, dap.configurations()['DEBUGPY_CLOUD'], port
     finally:
         cloud.control('stop')
 
 
 def test_an_editor_stops_our_code_and_upstreams(debugged, pool):
-    cloud, configuration = debugged
+    cloud, configuration, port = debugged
     ours = ROOT / 'nova/compute/flavor_rules/__init__.py'
     upstreams = ROOT / 'build/tree/nova/compute/manager.py'
     assert (ROOT / 'build/tree' / ours.relative_to(ROOT)).is_symlink()
-    editor = dap.Client(configuration['connect']['port'])
+    editor = dap.Client(port)
     editor.attach(configuration, [
-        (ours, _line(ours, 'known_rules.decide(')),
-        (upstreams, _line(upstreams, "image_name = image.get('name')"))])
+        (ours, dap.line(ours, 'known_rules.decide(')),
+        (upstreams, dap.line(upstreams, "image_name = image.get('name')"))])
     created = pool.submit(cloud.create, 'small', user='devcloud-demo')
     thread, frames = editor.stopped()
     assert frames[0]['source']['path'] == str(ours)
@@ -95,15 +77,14 @@ def test_an_editor_stops_our_code_and_upstreams(debugged, pool):
     editor.call('continue', threadId=thread)
     thread, frames = editor.stopped()
     assert frames[0]['source']['path'] == str(upstreams)
-    editor.call('disconnect', terminateDebuggee=False)
-    editor.close()
+    editor.detach()
     assert cloud.openstack('server', 'show', created.result(120), parse=True,
                            user='devcloud-demo')['status'] == 'ACTIVE'
 
 
 def test_each_service_has_a_port_of_its_own_in_the_editors_list():
-    found = {re.search(r'\((\w+)\)', one['name'])[1]: one['connect']
-             for one in _configurations()}
+    found = {variable: one['connect']
+             for variable, one in dap.configurations().items()}
     assert {under_debugger.variable(service) for service in (
         'cloud', 'nova-api', 'nova-conductor', 'nova-scheduler',
         'nova-compute', 'nova-cmdb-agent')} <= found.keys()
@@ -114,7 +95,18 @@ def test_each_service_has_a_port_of_its_own_in_the_editors_list():
 def test_a_service_that_is_not_to_be_debugged_is_run_as_ever(monkeypatch):
     words = ['python', 'nova-compute', '--debug']
     monkeypatch.delenv('DEBUGPY_NOVA_COMPUTE', raising=False)
-    assert under_debugger.command('nova-compute', words) is words
+    assert under_debugger.command(
+        under_debugger.port('nova-compute'), words) is words
     monkeypatch.setenv('DEBUGPY_NOVA_COMPUTE', '5684')
-    assert under_debugger.command('nova-compute', words)[-3:] == [
-        '5684', 'nova-compute', '--debug']
+    assert under_debugger.command(
+        under_debugger.port('nova-compute'), words)[-3:] == [
+            '5684', 'nova-compute', '--debug']
+
+
+@pytest.mark.parametrize('text', ['yes', '0', '65536', '-1'])
+def test_what_is_no_port_is_refused(tmp_path, text):
+    cloud = cloud_client.Embedded(Fork(), tmp_path / 'cloud')
+    with pytest.raises(
+            cloud_client.Refused, match="the variable DEBUGPY_CLOUD is '%s'; "
+            "expected is a port, from 1 to 65535" % text):
+        cloud.control('start', DEBUGPY_CLOUD=text)

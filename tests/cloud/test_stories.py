@@ -5,10 +5,16 @@ import urllib.request
 
 import pytest
 
+from client import Refused
+from stories import CMDBStories
 from stories import Stories
 
 
 class TestStories(Stories):
+    pass
+
+
+class TestCMDB(CMDBStories):
     pass
 
 
@@ -18,6 +24,10 @@ class TestControl:
         text = cloud.control('start')
         assert 'runs already' in text
         assert str(cloud.folder / 'clouds.yaml') in text
+
+    def test_a_service_within_the_process_is_not_stopped(self, cloud):
+        with pytest.raises(Refused, match="'nova-compute'.*expected: cmdb"):
+            cloud.control('stop-service', 'nova-compute')
 
     def test_nobody_gets_in_without_a_token(self, cloud):
         url, = {endpoint['URL'] for endpoint in self._endpoints(cloud)

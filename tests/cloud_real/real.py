@@ -1,12 +1,9 @@
 """The cloud of real services, as its users and its operator have it."""
 
-import json
 import os
 import re
-import urllib.request
 
 import client
-import http_cmdb
 
 
 #: In the log of a service of Nova's: the release that it is of.
@@ -22,7 +19,7 @@ class Real(client.Cloud):
         #: which Nova is tested; any that runs already will do if it is empty
         self.nova = os.environ.get('CLOUD_FROM', '')
 
-    def _command(self, *words):
+    def command(self, *words):
         build = self.fork.build
         return [build / 'venv/cloud/bin/python', '-W', 'ignore',
                 client.DEVCLOUD / 'real' / 'control.py', '--folder',
@@ -44,19 +41,6 @@ class Real(client.Cloud):
             return False
         return True
 
-    def url(self, name):
-        """Of an API, without a path."""
-        ports = json.loads((self.folder / 'ports.json').read_text())
-        return 'http://127.0.0.1:%d' % ports[name]
-
     def log_of(self, service):
         return (self.folder / 'log' / (service + '.log')).read_text(
             errors='replace')
-
-    def records(self):
-        """What the CMDB knows: its records, by the servers' ids."""
-        request = urllib.request.Request(
-            self.url('cmdb') + '/vms?limit=1000',
-            headers={'Authorization': 'Bearer ' + http_cmdb.TOKEN})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return {one['id']: one for one in json.load(answer)['vms']}

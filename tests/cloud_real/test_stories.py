@@ -1,9 +1,9 @@
 """What users of the cloud of real services see of each feature.
 
-Those on the fake nodes are the stories of the embedded cloud.
+Those on the fake nodes, and those of the CMDB, are the stories of the embedded
+cloud.
 """
 
-import contextlib
 import re
 import subprocess
 
@@ -11,6 +11,7 @@ from client import Refused
 from process import until
 import pytest
 from real import STARTED
+from stories import CMDBStories
 from stories import Stories
 
 
@@ -103,83 +104,8 @@ class TestFakeNodes:
             cloud.openstack('image', 'delete', 'snapshot')
 
 
-class TestCMDB:
-
-    def _until(self, cloud, server_id, seconds=120, **wanted):
-        """Wait until the record has these fields."""
-        def agrees():
-            found = cloud.records().get(server_id, {})
-            return all(found.get(key) == value
-                       for key, value in wanted.items()) and found
-
-        return until('the record of %s has %s' % (server_id, wanted), agrees,
-                     seconds=seconds, pause=0.5)
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _down(cloud):
-        cloud.control('stop-service', 'cmdb')
-        try:
-            with pytest.raises(OSError):
-                cloud.records()
-            yield
-        finally:
-            cloud.control('start-service', 'cmdb')
-
-    def test_it_follows_a_server_from_create_to_delete(self, cloud, server):
-        name = server('small')
-        shown = cloud.show(name)
-        host = shown['OS-EXT-SRV-ATTR:host']
-        self._until(cloud, shown['id'], name=name, host=host)
-        cloud.openstack('server', 'set', '--name', name + '-new', name)
-        self._until(cloud, shown['id'], name=name + '-new')
-        cloud.openstack('server', 'set', '--name', name, name + '-new')
-        other, = set(cloud.hosts) - {host}
-        cloud.openstack('server', 'resize', '--flavor', 'large', '--wait',
-                        name)
-        cloud.openstack('server', 'resize', 'confirm', name)
-        record = self._until(cloud, shown['id'], name=name, host=other)
-        assert record['flavor'] == 'large'
-        self._settled(cloud, name)
-        cloud.openstack('server', 'migrate', '--wait', name)
-        cloud.openstack('server', 'resize', 'confirm', name)
-        self._until(cloud, shown['id'], host=host)
-        self._settled(cloud, name)
-        doomed = cloud.create('small')
-        doomed_id = cloud.show(doomed)['id']
-        self._until(cloud, doomed_id, name=doomed)
-        cloud.openstack('server', 'delete', '--wait', doomed_id)
-        self._gone(cloud, doomed_id)
-
-    @staticmethod
-    def _settled(cloud, name):
-        """A resize is confirmed in the background."""
-        until('the server is active',
-              lambda: cloud.show(name)['status'] == 'ACTIVE', pause=1)
-
-    @staticmethod
-    def _gone(cloud, server_id):
-        until('the record is gone',
-              lambda: server_id not in cloud.records(), seconds=120,
-              pause=0.5)
-
-    def test_what_happens_while_it_is_down_is_in_it_afterwards(
-            self, cloud, server):
-        kept, doomed = server('small'), cloud.create('small')
-        kept_id, doomed_id = (cloud.show(one)['id'] for one in (kept, doomed))
-        self._until(cloud, doomed_id, name=doomed)
-        self._until(cloud, kept_id, name=kept)
-        with self._down(cloud):
-            cloud.openstack('server', 'set', '--name', 'renamed', kept)
-            cloud.openstack('server', 'delete', '--wait', doomed)
-            made = server('small')
-            made_id = cloud.show(made)['id']
-        try:
-            self._until(cloud, kept_id, name='renamed')
-            self._until(cloud, made_id, name=made)
-            self._gone(cloud, doomed_id)
-        finally:
-            cloud.openstack('server', 'set', '--name', kept, kept_id)
+class TestCMDB(CMDBStories):
+    pass
 
 
 class TestControl:

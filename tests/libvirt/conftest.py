@@ -10,7 +10,8 @@ import tempfile
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / 'tools'), str(ROOT / 'tests' / 'services')]
+sys.path[:0] = [str(ROOT / 'tools'), str(ROOT / 'tests' / 'services'),
+                str(ROOT / 'devcloud' / 'real')]
 
 import guest_image  # noqa: E402
 import private_libvirt  # noqa: E402

@@ -15,23 +15,9 @@ import sys
 import time
 import uuid
 
+import libvirt_folders
 from process import Process
 from process import until
-
-# What libvirtd writes to, and reads its settings from.
-_FOLDERS = ('/etc/libvirt', '/run/libvirt', '/var/lib/libvirt',
-            '/var/cache/libvirt', '/var/log/libvirt')
-
-_QEMU_CONF = '''
-user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-security_driver = "none"
-namespaces = []
-cgroup_controllers = []
-stdio_handler = "file"
-'''
 
 _DOMAIN = '''
 <domain type='qemu'>
@@ -99,27 +85,17 @@ class Libvirt:
         self.guests = []
 
     def __enter__(self):
-        script = ''.join('mkdir -p {0}; mount -t tmpfs tmpfs {0}\n'.format(
-            folder) for folder in _FOLDERS)
-        script += 'ip link set lo up\n'
         # The guests end with the daemon: they are in its process name space.
-        script += 'mount -t proc proc /proc\n'
-        script += "printf '%s' \"$1\" > /etc/libvirt/qemu.conf\n"
-        # The user and group that libvirtd is built for, which it looks up
-        # whatever the settings say.
-        for name, line in (
-                ('passwd', 'libvirt-qemu:x:64055:64055::/:/bin/false'),
-                ('group', 'libvirt-qemu:x:64055:')):
-            script += (
-                '{{ cat /etc/{0}; echo {1}; }} > /etc/libvirt/{0}\n'
-                'mount --bind /etc/libvirt/{0} /etc/{0}\n'.format(name, line))
+        script = libvirt_folders.SCRIPT + (
+            'ip link set lo up\n'
+            'mount -t proc proc /proc\n')
         # Not exec: the first process of a name space has to wait for orphans,
         # or QEMU, which libvirtd has started and ended, would seem to live.
         script += 'touch /run/libvirt/private\n'
         script += 'libvirtd --pid-file /run/libvirt/libvirtd.pid; exit\n'
         self._process = Process(
             ['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child',
-             'bash', '-ec', script, 'bash', _QEMU_CONF],
+             'bash', '-ec', script],
             self.folder / 'libvirtd.log')
         until('libvirtd listens', self._listens)
         return self

@@ -17,14 +17,13 @@ import under_debugger  # noqa: E402
 
 
 @pytest.fixture
-def debugged(cloud, monkeypatch):
+def debugged(cloud):
     """An Api under debugpy, and the port to attach to."""
     port, debugger = free_port(), free_port()
-    monkeypatch.setenv(under_debugger.variable('nova-api'), str(debugger))
     conf = cloud.configure('debugged', port, DEFAULT={
         'osapi_compute_workers': 1}, flavor_rules={'use_database': True})
     python = cloud.fork.python
-    api = Api(port, under_debugger.command('nova-api', [
+    api = Api(port, under_debugger.command(debugger, [
         python, pathlib.Path(python).parent / 'nova-api',
         '--config-file', conf]), cloud.folder / 'nova-api-debugged.log',
         cloud._environment())
@@ -39,8 +38,7 @@ def debugged(cloud, monkeypatch):
 def test_a_breakpoint_in_nova_api_is_hit(debugged):
     api, debugger = debugged
     path = ROOT / 'nova/compute/flavor_rules/__init__.py'
-    line = next(number for number, text in enumerate(
-        path.read_text().splitlines(), 1) if 'known_rules.decide(' in text)
+    line = dap.line(path, 'known_rules.decide(')
     editor = dap.Client(debugger)
     editor.attach({'justMyCode': False}, [(path, line)])
     api.add_flavor('m1.tiny')
@@ -49,5 +47,5 @@ def test_a_breakpoint_in_nova_api_is_hit(debugged):
         _thread, frames = editor.stopped()
         assert frames[0]['source']['path'] == str(path)
         assert editor.evaluate('project_id', frames[0]) == "'ops'"
-        editor.call('disconnect', terminateDebuggee=False)
+        editor.detach()
         assert asked.result().status == 202

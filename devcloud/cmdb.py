@@ -11,7 +11,7 @@ import pathlib
 import signal
 import sys
 
-sys.path.append(str(pathlib.Path(__file__).parents[2] / 'tests' / 'services'))
+sys.path.append(str(pathlib.Path(__file__).parents[1] / 'tests' / 'services'))
 
 import http_cmdb  # noqa: E402
 
