@@ -217,8 +217,8 @@ def test_a_quorum_queue_on_a_bus_that_is_restarted(quorum, bus):
         made = quorum.create(20, compute)
         said()
         queues = bus.control('list_queues', '--no-table-headers', '-p',
-                             'quorum', 'name', 'type', 'messages')
-        assert ['nova_cmdb.info', 'quorum', '20'] in [
+                             'quorum', 'name', 'type', 'durable')
+        assert ['nova_cmdb.info', 'quorum', 'true'] in [
             line.split() for line in queues.splitlines()]
         bus.kill()
         quorum.rename(made, 'while-it-is-down', compute)
