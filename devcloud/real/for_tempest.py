@@ -62,9 +62,7 @@ class ForTempest:
                 'flavor_ref_alt': flavors['large'],
                 'fixed_network_name': cloud_contents.NETWORK,
                 'min_compute_nodes': len(cloud_settings.FAKE_HOSTS),
-                'min_microversion': '2.1', 'max_microversion': 'latest',
-                # A server is there within seconds, or never.
-                'build_timeout': 120},
+                'min_microversion': '2.1', 'max_microversion': 'latest'},
             'compute-feature-enabled': {
                 'block_migration_for_live_migration': True,
                 'change_password': True, 'hostname_fqdn_sanitization': True,
