@@ -36,9 +36,11 @@ class Site:
                         'admin')
         self.kept = [cloud.create('small'), cloud.create('small'),
                      cloud.create('guest', image='guest', network='private')]
-        image = cloud.openstack('image', 'show', 'fake', parse=True)['id']
+        flavor, image = (
+            cloud.openstack(kind, 'show', name, parse=True)['id']
+            for kind, name in (('flavor', 'small'), ('image', cloud.image)))
         self.load = Load(self.api, {
-            'flavorRef': 'small', 'imageRef': image, 'networks': 'none'})
+            'flavorRef': flavor, 'imageRef': image, 'networks': 'none'})
         self.load.start()
 
     def manage(self, nova, *words):
