@@ -7,7 +7,8 @@
 # and the fork, with MariaDB, RabbitMQ, libvirt with QEMU and two fake compute
 # nodes; in name spaces of its own, in build/cloud-real. It needs root. Each
 # start is a new cloud. `run` runs a command in the name spaces, such as
-# `virsh list`. See devcloud/README.md.
+# `virsh list`. With DEBUGPY_NOVA_COMPUTE=5684 or the like, start and restart
+# run that service under debugpy (doc/debugging). See devcloud/README.md.
 source "$(dirname "$0")/lib.sh"
 case ${1:-} in
     start)

@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import functools
 import os
 import pathlib
 import shutil
@@ -19,6 +20,7 @@ import contents as cloud_contents  # noqa: E402
 import guest  # noqa: E402
 import namespaces as cloud_namespaces  # noqa: E402
 import settings as cloud_settings  # noqa: E402
+import under_debugger  # noqa: E402
 
 _DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
               'nova_cell0', 'nova_cell1')
@@ -51,6 +53,10 @@ class Failed(Exception):
     pass
 
 
+def _is_novas(name):
+    return name.startswith('nova-')
+
+
 class Control:
     """
     :param settings: a Settings
@@ -80,6 +86,7 @@ class Control:
             self._clear()
             shutil.rmtree(self._settings.logs, ignore_errors=True)
             self._settings.folder.mkdir(parents=True, exist_ok=True)
+            self._settings.debug(*filter(_is_novas, self._settings.programs()))
             self._settings.write()
             self._install_mariadb()
             self._namespaces.start()
@@ -160,20 +167,16 @@ class Control:
                     seconds, what, ' (%s)' % said if said else ''))
             time.sleep(0.2)
 
-    def _until_up(self, name):
-        """Wait until a program answers on its port."""
-        program = self._settings.programs()[name]
-        if name in cloud_settings.PUBLISHED or name in (
-                'nova-api', 'neutron-server'):
-            probe = self._published(program.port)
+    def _until_up(self, name, port=None):
+        """Wait until a program answers on its port, or on the given one."""
+        published = port is None and (
+            name in cloud_settings.PUBLISHED or name in (
+                'nova-api', 'neutron-server'))
+        port = port or self._settings.programs()[name].port
+        if published:
+            probe = self._published(port)
         else:
-            # Only in the name spaces.
-            command = self._namespaces.command(
-                'bash', '-c', '</dev/tcp/127.0.0.1/%d' % program.port)
-
-            def probe():
-                return subprocess.run(
-                    command, capture_output=True).returncode == 0
+            probe = functools.partial(self._namespaces.listens, port)
 
         def up():
             state = self._supervisor.getProcessInfo(name)['statename']
@@ -182,7 +185,7 @@ class Control:
                     name, self.tail(name)))
             return probe()
 
-        self._until('%s answers on port %d' % (name, program.port), up)
+        self._until('%s answers on port %d' % (name, port), up)
 
     @staticmethod
     def _published(port):
@@ -342,6 +345,39 @@ class Control:
                     raise Failed('%s: %s\n%s' % (name, fault.faultString,
                                                  self.tail(name)))
 
+    def restart(self, name):
+        """Start a service anew: with changed code, and under debugpy if the
+        environment says so.
+        """
+        self._supervisor = self._running()
+        self._known(name)
+        if _is_novas(name):
+            self._settings.debug(name)
+        elif under_debugger.port(name):
+            raise Failed('%s cannot be debugged: it is none of Nova\'s '
+                         'services' % name)
+        self._settings.write_supervisor()
+        self._reread(name, 'portal-' + name)
+        self.set_state(name, 'stop', 'start')
+        port = self._settings.debuggers.get(name)
+        if port:
+            self.set_state('portal-' + name, 'start')
+            self._until_up(name, port)
+        if self._settings.programs()[name].port:
+            self._until_up(name)
+
+    def _reread(self, *names):
+        """Have the supervisor follow its configuration for these programs;
+        those that are not the same any more are stopped.
+        """
+        (added, changed, removed), = self._supervisor.reloadConfig()
+        for name in names:
+            if name in changed + removed:
+                self._supervisor.stopProcessGroup(name)
+                self._supervisor.removeProcessGroup(name)
+            if name in added + changed:
+                self._supervisor.addProcessGroup(name)
+
     def run(self, words):
         """Become a command in the name spaces."""
         self._running()
@@ -358,8 +394,9 @@ def main():
         commands.add_parser(name)
     for name in ('logs', 'restart', 'stop-service', 'start-service'):
         commands.add_parser(name).add_argument('service')
-    commands.add_parser('run').add_argument('words', nargs='+')
-    args, rest = parser.parse_known_args()
+    commands.add_parser('run').add_argument(
+        'words', nargs=argparse.REMAINDER)
+    args = parser.parse_args()
     control = Control(cloud_settings.Settings(
         args.folder.absolute(), args.build.absolute()))
     try:
@@ -375,12 +412,14 @@ def main():
             os.execvp('less', ['less', '+F', path]) if (
                 sys.stdout.isatty()) else print(path.read_text())
         elif args.command == 'run':
-            control.run(args.words + rest)
+            control.run(args.words)
+        elif args.command == 'restart':
+            control.restart(args.service)
         else:
             control.set_state(args.service, *{
-                'restart': ('stop', 'start'), 'stop-service': ('stop',),
+                'stop-service': ('stop',),
                 'start-service': ('start',)}[args.command])
-    except Failed as error:
+    except (Failed, under_debugger.BadPort) as error:
         print('error: %s' % error, file=sys.stderr)
         return 1
     return 0

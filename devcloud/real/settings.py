@@ -7,12 +7,14 @@ when the cloud is made, and are the same on both sides.
 
 import configparser
 import dataclasses
+import json
 import pathlib
 import sys
 
 import examples
 import http_cmdb
 import ports as cloud_ports
+import under_debugger
 
 PASSWORD = 'devcloud'
 REGION = 'RegionOne'
@@ -70,11 +72,30 @@ class Settings:
         self.bin = pathlib.Path(sys.executable).parent
         self.clouds = folder / 'clouds.yaml'
         self.flavor_rules = self.etc / 'flavor-rules.yaml'
+        self._debuggers_file = folder / 'debuggers.json'
 
     @property
     def ports(self):
         """By the names of PUBLISHED; the same until the folder is removed."""
         return cloud_ports.of(self.folder, PUBLISHED)
+
+    @property
+    def debuggers(self):
+        """The ports of debugpy, by the names of the programs under it."""
+        if not self._debuggers_file.exists():
+            return {}
+        return json.loads(self._debuggers_file.read_text())
+
+    def debug(self, *names):
+        """Run these programs under debugpy, or no longer, as the environment
+        says; from when write() or write_supervisor() is called.
+
+        :raises under_debugger.BadPort: it says something else
+        """
+        found = dict(self.debuggers, **{
+            name: under_debugger.port(name) for name in names})
+        self._debuggers_file.write_text(json.dumps({
+            name: port for name, port in found.items() if port}))
 
     def url(self, name):
         path = {'keystone': '/v3', 'nova': '/v2.1'}.get(name, '')
@@ -124,7 +145,7 @@ class Settings:
         self._write_computes()
         self._write_cmdb_agent()
         self._write_neutron_agents()
-        self._write_supervisor()
+        self.write_supervisor()
 
     def _write_rabbitmq(self):
         folder = self.folder / 'rabbitmq'
@@ -255,6 +276,7 @@ class Settings:
             'flavor_rules': {'rules_file': self.flavor_rules,
                              'use_database': True},
             'compute_hooks': {'enabled': 'cmdb'},
+            'remote_pdb': {'enabled': True},
         }
 
     @staticmethod
@@ -310,17 +332,25 @@ class Settings:
                                     *self.configured('neutron', *confs)],
                 port=port)
 
-        def nova(name, *confs, port=None):
-            return Program(
-                'nova-' + name, [self.nova_bin / ('nova-' + name),
-                                 *self.configured('nova', *confs)],
+        def portal(name, *ports):
+            return Program(name, [
+                sys.executable, '-P', here / 'portal.py', '/run/machine-net',
+                *map(str, ports)])
+
+        def python(name, script, confs, port=None):
+            return Program(name, under_debugger.command(
+                self.debuggers.get(name), [
+                    self.nova_bin / 'python', script,
+                    *self.configured('nova', *confs)]),
                 nova_environment, port)
 
+        def nova(name, *confs, port=None):
+            name = 'nova-' + name
+            return python(name, self.nova_bin / name, confs, port)
+
         def fake_compute(host):
-            return Program(
-                'nova-compute-' + host, [
-                    self.nova_bin / 'python', here / 'fake_compute.py',
-                    *self.configured('nova', host)], nova_environment)
+            return python('nova-compute-' + host, here / 'fake_compute.py',
+                          [host])
 
         rabbitmq = self.folder / 'rabbitmq'
         program, = pathlib.Path('/usr/lib/rabbitmq/lib').glob(
@@ -343,9 +373,7 @@ class Settings:
                 'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
                     '+S 1:1 +sbwt none'}, port=5672),
             Program('libvirtd', ['libvirtd']),
-            Program('portal', [
-                sys.executable, '-P', here / 'portal.py', '/run/machine-net',
-                *map(str, ports.values())]),
+            portal('portal', *ports.values()),
             Program('cmdb', [
                 sys.executable, '-P', here.parent / 'cmdb.py',
                 str(ports['cmdb']), self.folder / 'cmdb.json'],
@@ -368,10 +396,13 @@ class Settings:
             nova('compute'),
             *map(fake_compute, FAKE_HOSTS),
             nova('cmdb-agent', 'controller', 'cmdb-agent'),
+            # One each, so that none is disturbed when another comes or goes.
+            *(portal('portal-' + name, port)
+              for name, port in self.debuggers.items()),
         ]
         return {one.name: one for one in found}
 
-    def _write_supervisor(self):
+    def write_supervisor(self):
         sections = {
             'supervisord': {
                 'nodaemon': True, 'user': 'root',
