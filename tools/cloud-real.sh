@@ -18,6 +18,9 @@
 # another. `features` writes the configuration with those of the fork, or
 # without: a service reads it when it is restarted. CLOUD=NAME is another cloud,
 # in build/NAME.
+#
+# With DEBUGPY_NOVA_COMPUTE=5684 or the like, start and restart run that service
+# under debugpy (doc/debugging).
 source "$(dirname "$0")/lib.sh"
 case ${1:-} in
     start)

@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import functools
 import os
 import pathlib
 import shutil
@@ -20,6 +21,7 @@ import guest  # noqa: E402
 import namespaces as cloud_namespaces  # noqa: E402
 import novas  # noqa: E402
 import settings as cloud_settings  # noqa: E402
+import under_debugger  # noqa: E402
 
 _DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
               'nova_cell0', 'nova_cell1')
@@ -49,6 +51,10 @@ SERVICE=nova-compute` restarts one, `make cloud-real-stop` ends all.
 
 class Failed(Exception):
     pass
+
+
+def _is_novas(name):
+    return name.startswith('nova-')
 
 
 class Control:
@@ -93,6 +99,7 @@ class Control:
             self._provide(nova)
             self._settings.choose(
                 nova=nova, services={}, features=nova != 'stock')
+            self._debug(*filter(_is_novas, self._settings.programs()))
             self._settings.write()
             self._install_mariadb()
             self._namespaces.start()
@@ -184,20 +191,16 @@ class Control:
                     seconds, what, ' (%s)' % said if said else ''))
             time.sleep(0.2)
 
-    def _until_up(self, name):
-        """Wait until a program answers on its port."""
-        program = self._settings.programs()[name]
-        if name in cloud_settings.PUBLISHED or name in (
-                'nova-api', 'neutron-server'):
-            probe = self._published(program.port)
+    def _until_up(self, name, port=None):
+        """Wait until a program answers on its port, or on the given one."""
+        published = port is None and (
+            name in cloud_settings.PUBLISHED or name in (
+                'nova-api', 'neutron-server'))
+        port = port or self._settings.programs()[name].port
+        if published:
+            probe = self._published(port)
         else:
-            # Only in the name spaces.
-            command = self._namespaces.command(
-                'bash', '-c', '</dev/tcp/127.0.0.1/%d' % program.port)
-
-            def probe():
-                return subprocess.run(
-                    command, capture_output=True).returncode == 0
+            probe = functools.partial(self._namespaces.listens, port)
 
         def up():
             state = self._supervisor.getProcessInfo(name)['statename']
@@ -206,7 +209,7 @@ class Control:
                     name, self.tail(name)))
             return probe()
 
-        self._until('%s answers on port %d' % (name, program.port), up)
+        self._until('%s answers on port %d' % (name, port), up)
 
     @staticmethod
     def _published(port):
@@ -377,7 +380,7 @@ class Control:
 
     def replace(self, service, nova):
         """Let a service be of another Nova: it ends, and the other starts."""
-        supervisor = self._running()
+        self._supervisor = self._running()
         if service not in cloud_settings.NOVA:
             raise Failed('Nova has no service %r; it has %s' % (
                 service, ', '.join(cloud_settings.NOVA)))
@@ -389,32 +392,27 @@ class Control:
         self._enter(nova)
         self._settings.choose(
             services={**chosen['services'], service: nova})
-        self._write_nova(supervisor)
+        self._write_nova()
         # Stock Nova has no agent of the CMDB.
         if service in self._settings.programs():
             self.set_state(service, 'start')
 
     def set_features(self, on):
         """Services have what they were started with until they restart."""
-        supervisor = self._running()
+        self._supervisor = self._running()
         stock = [name for name in cloud_settings.NOVA
                  if self._settings.name_of_nova(name) == 'stock']
         if on and stock:
             raise Failed('stock Nova has no features, and that is what %s are'
                          % ', '.join(stock))
         self._settings.choose(features=on)
-        self._write_nova(supervisor)
+        self._write_nova()
 
-    def _write_nova(self, supervisor):
+    def _write_nova(self):
         """Write what is chosen, and end what is to be started in another way.
         """
         self._settings.write_nova()
-        (added, changed, removed), = supervisor.reloadConfig()
-        for name in (*changed, *removed):
-            supervisor.stopProcessGroup(name)
-            supervisor.removeProcessGroup(name)
-        for name in (*changed, *added):
-            supervisor.addProcessGroup(name)
+        self._reread()
 
     def nova_manage(self, nova, words):
         """Become the nova-manage of a Nova."""
@@ -426,6 +424,49 @@ class Control:
                           PYTHONWARNINGS='ignore',
                           PYTHONDONTWRITEBYTECODE='1')
         self.run([*self._nova_manage_of(nova), *words])
+
+    def restart(self, name):
+        """Start a service anew: with changed code, and under debugpy if the
+        environment says so.
+        """
+        self._supervisor = self._running()
+        self._known(name)
+        if _is_novas(name):
+            self._debug(name)
+        elif under_debugger.port(name):
+            raise Failed('%s cannot be debugged: it is none of Nova\'s '
+                         'services' % name)
+        self._settings.write_supervisor()
+        self._reread()
+        self.set_state(name, 'stop', 'start')
+        port = self._settings.debuggers.get(name)
+        if port:
+            self.set_state('portal-' + name, 'start')
+            self._until_up(name, port)
+        if self._settings.programs()[name].port:
+            self._until_up(name)
+
+    def _debug(self, *names):
+        """Have services run under debugpy, or no longer, as the environment
+        says.
+        """
+        for name in names:
+            if under_debugger.port(name) and (
+                    self._settings.name_of_nova(name) == 'packages'):
+                raise Failed('%s cannot be debugged, as it is from packages: '
+                             'debugpy is beside the Nova of build/tree' % name)
+        self._settings.debug(*names)
+
+    def _reread(self):
+        """Have the supervisor follow its configuration. What is not the same
+        any more is stopped.
+        """
+        (added, changed, removed), = self._supervisor.reloadConfig()
+        for name in (*changed, *removed):
+            self._supervisor.stopProcessGroup(name)
+            self._supervisor.removeProcessGroup(name)
+        for name in (*changed, *added):
+            self._supervisor.addProcessGroup(name)
 
     def run(self, words):
         """Become a command in the name spaces."""
@@ -449,7 +490,8 @@ def main():
         commands.add_parser(name)
     for name in ('logs', 'restart', 'stop-service', 'start-service'):
         commands.add_parser(name).add_argument('service')
-    commands.add_parser('run').add_argument('words', nargs='+')
+    commands.add_parser('run').add_argument(
+        'words', nargs=argparse.REMAINDER)
     replace = commands.add_parser('replace')
     replace.add_argument('service')
     replace.add_argument('nova', choices=novas.NAMES)
@@ -457,9 +499,7 @@ def main():
         'state', choices=('on', 'off'))
     with_from(commands.add_parser('nova-manage')).add_argument(
         'words', nargs=argparse.REMAINDER)
-    args, rest = parser.parse_known_args()
-    if rest and args.command != 'run':
-        parser.error('unrecognized arguments: %s' % ' '.join(rest))
+    args = parser.parse_args()
     control = Control(cloud_settings.Settings(
         args.folder.absolute(), args.build.absolute()))
     try:
@@ -475,18 +515,20 @@ def main():
             os.execvp('less', ['less', '+F', path]) if (
                 sys.stdout.isatty()) else print(path.read_text())
         elif args.command == 'run':
-            control.run(args.words + rest)
+            control.run(args.words)
         elif args.command == 'replace':
             control.replace(args.service, args.nova)
         elif args.command == 'features':
             control.set_features(args.state == 'on')
         elif args.command == 'nova-manage':
             control.nova_manage(args.nova, args.words)
+        elif args.command == 'restart':
+            control.restart(args.service)
         else:
             control.set_state(args.service, *{
-                'restart': ('stop', 'start'), 'stop-service': ('stop',),
+                'stop-service': ('stop',),
                 'start-service': ('start',)}[args.command])
-    except Failed as error:
+    except (Failed, under_debugger.BadPort) as error:
         print('error: %s' % error, file=sys.stderr)
         return 1
     return 0

@@ -16,6 +16,7 @@ import examples
 import http_cmdb
 import novas
 import ports as cloud_ports
+import under_debugger
 
 PASSWORD = 'devcloud'
 REGION = 'RegionOne'
@@ -78,6 +79,7 @@ class Settings:
         self.clouds = folder / 'clouds.yaml'
         self.flavor_rules = self.etc / 'flavor-rules.yaml'
         self._chosen_file = folder / 'nova.json'
+        self._debuggers_file = folder / 'debuggers.json'
 
     @property
     def ports(self):
@@ -103,6 +105,24 @@ class Settings:
 
     def nova_of(self, service):
         return self.novas[self.name_of_nova(service)]
+
+    @property
+    def debuggers(self):
+        """The ports of debugpy, by the names of the programs under it."""
+        if not self._debuggers_file.exists():
+            return {}
+        return json.loads(self._debuggers_file.read_text())
+
+    def debug(self, *names):
+        """Run these programs under debugpy, or no longer, as the environment
+        says; from when write() or write_supervisor() is called.
+
+        :raises under_debugger.BadPort: it says something else
+        """
+        found = dict(self.debuggers, **{
+            name: under_debugger.port(name) for name in names})
+        self._debuggers_file.write_text(json.dumps({
+            name: port for name, port in found.items() if port}))
 
     def url(self, name):
         path = {'keystone': '/v3', 'nova': '/v2.1'}.get(name, '')
@@ -167,7 +187,7 @@ class Settings:
             # The packages have it in /etc/nova.
             if nova.release and nova.release.exists():
                 shutil.copy(nova.release, folder)
-        self._write_supervisor()
+        self.write_supervisor()
 
     def _write_rabbitmq(self):
         folder = self.folder / 'rabbitmq'
@@ -300,6 +320,7 @@ class Settings:
             'flavor_rules': {'rules_file': self.flavor_rules,
                              'use_database': True},
             'compute_hooks': {'enabled': 'cmdb'},
+            'remote_pdb': {'enabled': True},
         }
 
     @staticmethod
@@ -361,10 +382,18 @@ class Settings:
             found = self.nova_of(name)
             command = [*found.command('python'), script] if script else (
                 found.command(name))
+            debugger = self.debuggers.get(name)
+            if debugger and not script:
+                command = [*found.command('python'), *command]
             return Program(name, [
-                *command, *self.configured(
+                *under_debugger.command(debugger, command), *self.configured(
                     'nova', self.name_of_nova(name) + '/nova', *confs)],
                 found.environment, port)
+
+        def portal(name, *ports):
+            return Program(name, [
+                sys.executable, '-P', here / 'portal.py', '/run/machine-net',
+                *map(str, ports)])
 
         def fake_compute(host):
             return nova('nova-compute-' + host, host,
@@ -391,9 +420,7 @@ class Settings:
                 'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
                     '+S 1:1 +sbwt none'}, port=5672),
             Program('libvirtd', ['libvirtd']),
-            Program('portal', [
-                sys.executable, '-P', here / 'portal.py', '/run/machine-net',
-                *map(str, ports.values())]),
+            portal('portal', *ports.values()),
             Program('cmdb', [
                 sys.executable, '-P', here.parent / 'cmdb.py',
                 str(ports['cmdb']), self.folder / 'cmdb.json'],
@@ -418,12 +445,15 @@ class Settings:
             nova('nova-scheduler', 'controller'),
             nova('nova-compute'),
             *map(fake_compute, FAKE_HOSTS),
+            # One each, so that none is disturbed when another comes or goes.
+            *(portal('portal-' + name, port)
+              for name, port in self.debuggers.items()),
         ]
         if self.nova_of(_CMDB_AGENT).agent:
             found.append(nova(_CMDB_AGENT, 'controller', 'cmdb-agent'))
         return {one.name: one for one in found}
 
-    def _write_supervisor(self):
+    def write_supervisor(self):
         sections = {
             'supervisord': {
                 'nodaemon': True, 'user': 'root',

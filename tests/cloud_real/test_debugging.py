@@ -1,0 +1,148 @@
+"""Services of the cloud of real services that are debugged."""
+
+import concurrent.futures
+import datetime
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+import client as cloud_client
+import dap
+import ports
+from process import until
+import under_debugger
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture
+def pool():
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        yield pool
+
+
+@pytest.fixture
+def boot(cloud):
+    """A function that makes a server on a host; it is deleted in the end."""
+    made = []
+
+    def create(service):
+        made.append(
+            cloud.create('guest', image='guest', network='private')
+            if service == 'nova-compute' else cloud.create('web'))
+        return made[-1]
+
+    yield create
+    for name in made:
+        cloud.openstack('server', 'delete', '--wait', name)
+
+
+class TestDebugpy:
+
+    # For each service, a file and a line of it that a boot comes by.
+    BREAKPOINTS = {
+        'nova-api': ('nova/compute/flavor_rules/__init__.py',
+                     'known_rules.decide('),
+        'nova-conductor': ('build/tree/nova/conductor/manager.py',
+                           '_schedule_instances(context, request_specs[0]'),
+        'nova-scheduler': ('nova/scheduler/filters/business_spread_filter.py',
+                           'request = self._request(spec_obj, spread,'),
+        'nova-compute': ('nova/compute/hooks.py',
+                         'packet = _encode(Event('),
+        'nova-compute-fake1': ('build/tree/nova/compute/manager.py',
+                               "image_name = image.get('name')"),
+        'nova-cmdb-agent': ('nova/cmdb/delivery.py',
+                            'driver.put(record)'),
+    }
+
+    @pytest.fixture
+    def debugged(self, cloud):
+        """A function that restarts a service under debugpy; its port."""
+        names = []
+
+        def debug(name):
+            port, = ports.free(1)
+            names.append(name)
+            self._restart(cloud, name, **{
+                under_debugger.variable(name): str(port)})
+            return port
+
+        yield debug
+        for name in names:
+            self._restart(cloud, name)
+        assert 'portal-nova' not in cloud.control('status')
+
+    @staticmethod
+    def _restart(cloud, name, **environment):
+        cloud.control('restart', name, **environment)
+        began = datetime.datetime.utcnow().isoformat()
+        host = {'nova-compute': 'node1', 'nova-compute-fake1': 'fake1'}.get(
+            name)
+
+        def reports():
+            found, = cloud.openstack(
+                'compute', 'service', 'list', '--service', 'nova-compute',
+                '--host', host, parse=True)
+            return found['Updated At'] > began
+
+        if host:
+            # As it starts, it gives up servers that are being built on it.
+            until('%s has started' % name, reports, seconds=180, pause=1)
+
+    @pytest.mark.parametrize('service', BREAKPOINTS)
+    def test_an_editor_stops_a_service(
+            self, cloud, debugged, boot, pool, service):
+        # A boot in QEMU takes minutes on a busy machine.
+        editor = dap.Client(debugged(service), seconds=300)
+        path, text = self.BREAKPOINTS[service]
+        path = ROOT / path
+        editor.attach(
+            dap.configurations()[under_debugger.variable(service)],
+            [(path, dap.line(path, text))])
+        made = [pool.submit(boot, service)]
+        if service == 'nova-compute-fake1':
+            # One on each of the fake hosts.
+            made.append(pool.submit(boot, service))
+        _thread, frames = editor.stopped()
+        assert frames[0]['source']['path'] == str(path)
+        editor.detach()
+        for one in made:
+            assert cloud.show(one.result(300))['status'] == 'ACTIVE'
+
+    def test_a_service_that_is_not_novas_is_refused(self, cloud):
+        with pytest.raises(cloud_client.Refused, match="none of Nova's"):
+            cloud.control('restart', 'glance', DEBUGPY_GLANCE='5680')
+
+
+class TestPdb:
+
+    @pytest.mark.parametrize('service', [
+        'nova-compute', 'nova-conductor', 'nova-scheduler'])
+    def test_a_call_is_looked_at_and_goes_on(
+            self, cloud, boot, pool, service):
+        log = cloud.folder / 'log' / (service + '.log')
+        before = log.stat().st_size
+        pid = re.search(r'(?m)^%s +RUNNING +pid (\d+),' % service,
+                        cloud.control('status'))[1]
+        cloud.control('run', 'kill', '-URG', pid)
+        made = pool.submit(boot, service)
+
+        def waits():
+            return re.search(
+                r'stopped dispatch .* process %s\. .* nc 127.0.0.1 (\d+)'
+                % pid, log.read_bytes()[before:].decode())
+
+        port = until('a call waits', waits, seconds=120)[1]
+        # As somebody types it, who is root in the cloud's network. Whose
+        # input ends at once is taken for one that has gone.
+        with subprocess.Popen(
+                cloud.command('run', 'busybox', 'nc', '127.0.0.1', port),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                text=True) as nc:
+            nc.stdin.write('p incoming.message["method"]\ncontinue\n')
+            nc.stdin.flush()
+            said = pool.submit(nc.stdout.read).result(120)
+        assert re.search(r"\(Pdb\) '\w+'", said), said
+        assert cloud.show(made.result(300))['status'] == 'ACTIVE'
