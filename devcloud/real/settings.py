@@ -310,13 +310,18 @@ class Settings:
                                  send_service_user_token=True),
             'keystone_authtoken': self._authtoken('nova'),
             'oslo_messaging_notifications': {'driver': 'noop'},
+            # There is one scheduler. While it restarts, nova-compute could
+            # not tell it of changes, and would put servers in ERROR for it.
+            'filter_scheduler': {
+                'track_instance_changes': False,
+                **({'enabled_filters': ','.join(examples.FILTERS)}
+                   if self.chosen['features'] else {})},
             **(self._features() if self.chosen['features'] else {}),
         }
 
     def _features(self):
+        """Of the fork, beside its filter."""
         return {
-            'filter_scheduler': {
-                'enabled_filters': ','.join(examples.FILTERS)},
             'flavor_rules': {'rules_file': self.flavor_rules,
                              'use_database': True},
             'compute_hooks': {'enabled': 'cmdb'},

@@ -18,6 +18,9 @@ class Real(client.Cloud):
         super().__init__(*args)
         #: which Nova is tested; any that runs already will do if it is empty
         self.nova = os.environ.get('CLOUD_FROM', '')
+        assert self.nova in ('', 'tree', 'packages'), (
+            'CLOUD_FROM (FROM of make) is %r; expected tree or packages'
+            % self.nova)
 
     def command(self, *words):
         build = self.fork.build

@@ -121,7 +121,12 @@ class TestControl:
         assert 'runs already' in cloud.control('start')
 
     def test_a_restarted_fake_node_takes_servers_again(self, cloud, server):
+        # A server that was sent there meanwhile would end in ERROR.
+        service = 'fake1', 'nova-compute'
+        cloud.openstack('compute', 'service', 'set', '--disable', *service)
         cloud.control('restart', 'nova-compute-fake1')
+        # It waits for the answer of the service.
+        cloud.openstack('compute', 'service', 'set', '--enable', *service)
         # One host each: the other alone would not do.
         assert {cloud.host(server('web')) for _ in cloud.hosts} == set(
             cloud.hosts)
