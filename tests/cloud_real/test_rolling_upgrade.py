@@ -36,9 +36,11 @@ class Site:
                         'admin')
         self.kept = [cloud.create('small'), cloud.create('small'),
                      cloud.create('guest', image='guest', network='private')]
-        image = cloud.openstack('image', 'show', 'fake', parse=True)['id']
+        flavor, image = (
+            cloud.openstack(kind, 'show', name, parse=True)['id']
+            for kind, name in (('flavor', 'small'), ('image', cloud.image)))
         self.load = Load(self.api, {
-            'flavorRef': 'small', 'imageRef': image, 'networks': 'none'})
+            'flavorRef': flavor, 'imageRef': image, 'networks': 'none'})
         self.load.start()
 
     def manage(self, nova, *words):
@@ -106,8 +108,11 @@ class Site:
                 for name in (*CONTROLLER[:2], *COMPUTES.values())}
 
     def metrics_status(self):
-        """What the API answers who wants a server's metrics."""
-        server_id = self.cloud.show(self.kept[0])['id']
+        """What the API answers who wants the guest's metrics.
+
+        The others are forgotten by the fake driver when it is restarted.
+        """
+        server_id = self.cloud.show(self.kept[2])['id']
         return self.api.ask('GET', '/servers/%s/metrics' % server_id)[0]
 
     def guest(self):
