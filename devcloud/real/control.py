@@ -351,13 +351,12 @@ class Control:
         """
         self._supervisor = self._running()
         self._known(name)
-        if _is_novas(name):
-            self._settings.debug(name)
-        elif under_debugger.port(name):
+        if under_debugger.port(name) and not _is_novas(name):
             raise Failed('%s cannot be debugged: it is none of Nova\'s '
                          'services' % name)
-        self._settings.write_supervisor()
-        self._reread(name, 'portal-' + name)
+        if self._settings.debug(name):
+            self._settings.write_supervisor()
+            self._reread(name, 'portal-' + name)
         self.set_state(name, 'stop', 'start')
         port = self._settings.debuggers.get(name)
         if port:
