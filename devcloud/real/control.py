@@ -431,13 +431,12 @@ class Control:
         """
         self._supervisor = self._running()
         self._known(name)
-        if _is_novas(name):
-            self._debug(name)
-        elif under_debugger.port(name):
+        if under_debugger.port(name) and not _is_novas(name):
             raise Failed('%s cannot be debugged: it is none of Nova\'s '
                          'services' % name)
-        self._settings.write_supervisor()
-        self._reread()
+        if self._debug(name):
+            self._settings.write_supervisor()
+            self._reread()
         self.set_state(name, 'stop', 'start')
         port = self._settings.debuggers.get(name)
         if port:
@@ -448,14 +447,14 @@ class Control:
 
     def _debug(self, *names):
         """Have services run under debugpy, or no longer, as the environment
-        says.
+        says; whether that is a change.
         """
         for name in names:
             if under_debugger.port(name) and (
                     self._settings.name_of_nova(name) == 'packages'):
                 raise Failed('%s cannot be debugged, as it is from packages: '
                              'debugpy is beside the Nova of build/tree' % name)
-        self._settings.debug(*names)
+        return self._settings.debug(*names)
 
     def _reread(self):
         """Have the supervisor follow its configuration. What is not the same

@@ -117,12 +117,19 @@ class Settings:
         """Run these programs under debugpy, or no longer, as the environment
         says; from when write() or write_supervisor() is called.
 
+        :returns: whether that is a change
         :raises under_debugger.BadPort: it says something else
         """
-        found = dict(self.debuggers, **{
+        before = self.debuggers
+        wanted = dict(before, **{
             name: under_debugger.port(name) for name in names})
-        self._debuggers_file.write_text(json.dumps({
-            name: port for name, port in found.items() if port}))
+        after = {name: port for name, port in wanted.items() if port}
+        if after != before:
+            # Another restart may be reading it.
+            fresh = self._debuggers_file.with_suffix('.new')
+            fresh.write_text(json.dumps(after))
+            fresh.rename(self._debuggers_file)
+        return after != before
 
     def url(self, name):
         path = {'keystone': '/v3', 'nova': '/v2.1'}.get(name, '')

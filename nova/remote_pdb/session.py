@@ -129,9 +129,13 @@ class Session(pdb.Pdb):
 
     def __init__(self, connection):
         self._connection = connection
-        stream = connection.makefile('rw', encoding='utf-8', errors='replace')
+        # One each: a text stream for both forgets, when it is written to,
+        # what it has read ahead, which are the client's next commands.
+        stdin, stdout = (
+            connection.makefile(mode, encoding='utf-8', errors='replace')
+            for mode in 'rw')
         # What is in the working or home folder is not run.
-        super().__init__(stdin=stream, stdout=stream, nosigint=True,
+        super().__init__(stdin=stdin, stdout=stdout, nosigint=True,
                          readrc=False)
         # Under eventlet this tells green threads apart, which share the trace
         # function of their real one.
@@ -161,8 +165,9 @@ class Session(pdb.Pdb):
         self.clear_all_breaks()
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self.stdout.close()
+        for stream in (self.stdout, self.stdin):
+            with contextlib.suppress(OSError):
+                stream.close()
         self._connection.close()
 
     def trace_dispatch(self, frame, event, arg):

@@ -108,6 +108,13 @@ class SessionTestCase(test.NoDBTestCase):
         self.assertEqual(3, call.wait())
         self.assertIsNone(sys.gettrace())
 
+    def test_commands_that_come_at_once_are_all_done(self):
+        call = self._start(add, 1, 2)
+        client = self._client()
+        client.read()
+        client.send('next\n!total = 43\ncontinue')
+        self.assertEqual(43, call.wait())
+
     def test_the_session_ends_with_the_call_whatever_is_still_set(self):
         call = self._start(add, 1, 2)
         client = self._client()
