@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import math
 import threading
 import time
 import traceback
@@ -18,8 +19,19 @@ _WORKERS = 2
 _LIVING = 4
 
 
+# What these have taken from the message bus when they end is lost, stock's as
+# well: nobody sends it again.
+_MAY_DROP = ('nova-conductor', 'nova-scheduler')
+# Within so many seconds of a request they have dealt with it.
+_SOON = 10
+
+
 class NoAnswer(Exception):
     pass
+
+
+class Lost(Exception):
+    """A server that was accepted is not there."""
 
 
 class API:
@@ -68,14 +80,18 @@ class Load:
     :ivar gone: ids of those that were deleted
     :ivar refused: a text for each request that was made again: what was going
         on, the request, and why
+    :ivar dropped: a text for each server that was not built because a service
+        ended that had just been asked for it, and was deleted and made again
     :ivar errors: what must not happen, as texts
     """
 
     def __init__(self, api, server):
         self._api, self._server = api, server
         self.there, self.gone = set(), set()
-        self.refused, self.errors = [], []
+        self.refused, self.dropped, self.errors = [], [], []
         self._event = 'nothing'
+        # What was going on: its name, and from when to when.
+        self._events = []
         self._end = threading.Event()
         self._rounds = [0] * _WORKERS
         self._threads = [
@@ -95,10 +111,14 @@ class Load:
     def during(self, event):
         """What is refused meanwhile is noted as having been so."""
         self._event = event
+        began = time.monotonic()
+        # For as long as it is going on.
+        self._events.append((event, began, math.inf))
         try:
             yield
         finally:
             self._event = 'nothing'
+            self._events[-1] = (event, began, time.monotonic())
 
     def goes_on(self):
         """Wait until servers were created and deleted from now on."""
@@ -144,6 +164,26 @@ class Load:
                      lambda: self.attempt(method, path), seconds=120)
 
     def _create(self, name):
+        while True:
+            began = time.monotonic()
+            made = self._accepted(name)
+            why = self._not_built(made)
+            if not why:
+                return made
+            event = self._dropped_by(began)
+            assert event, why
+            self.dropped.append('%s: %s' % (event, why))
+            self._delete(made, failed=True)
+
+    def _dropped_by(self, began):
+        """The restart that may have dropped a request of this time."""
+        for event, start, end in self._events:
+            if any(name in event for name in _MAY_DROP) and (
+                    start < began + _SOON and began < end):
+                return event
+
+    def _accepted(self, name):
+        """Ask for a server; its id."""
         def create():
             made = self.attempt('POST', '/servers', {
                 'server': {'name': name, **self._server}})
@@ -155,17 +195,25 @@ class Load:
 
         made = until('server %s is accepted' % name, create, seconds=120)
         self.there.add(made)
-
-        def active():
-            status, body = self._ask('GET', '/servers/' + made)
-            assert status == 200, 'server %s is lost: %s' % (made, body)
-            assert body['server']['status'] != 'ERROR', body
-            return body['server']['status'] == 'ACTIVE'
-
-        until('server %s is active' % made, active, seconds=180, pause=0.3)
         return made
 
-    def _delete(self, server_id):
+    def _not_built(self, server_id):
+        """Why a server did not become active; None if it did."""
+        def built():
+            status, body = self._ask('GET', '/servers/' + server_id)
+            if status != 200:
+                raise Lost('server %s: %s' % (server_id, body))
+            return body['server']['status'] != 'BUILD' and body['server']
+
+        try:
+            server = until('server %s is built' % server_id, built,
+                           seconds=180, pause=0.3)
+        except AssertionError as error:
+            return str(error)
+        return None if server['status'] == 'ACTIVE' else str(server)
+
+    def _delete(self, server_id, failed=False):
+        """:param failed: it is in ERROR, or not built"""
         path = '/servers/' + server_id
         status, body = self._ask('DELETE', path)
         # 404: a request that was not answered has deleted it.
@@ -174,7 +222,8 @@ class Load:
 
         def gone():
             status, body = self._ask('GET', path)
-            assert status == 404 or body['server']['status'] != 'ERROR', body
+            assert failed or status == 404 or (
+                body['server']['status'] != 'ERROR'), body
             return status == 404
 
         until('server %s is gone' % server_id, gone, seconds=180, pause=0.3)
