@@ -44,7 +44,7 @@ unpack() {
     local mirror libraries module fresh=$UNPACKED.new
     "$TOOLS/setup.sh" packages
     mirror=$(apt-get indextargets --format '$(REPO_URI)' \
-        'Created-By: Packages' 'Label: Debian' | head -1)
+        'Created-By: Packages' 'Label: Debian' | sed -n 1p)
     [ -n "$mirror" ] || no_bullseye "apt knows no mirror of Debian"
     echo "-- unpacking the Python 3.9 of Debian 11 into build/python39"
     rm -rf "$fresh"; mkdir -p "$fresh"
@@ -57,7 +57,8 @@ unpack() {
         "$fresh/usr/lib/python3.9/ensurepip/__init__.py"
     libraries=$(cd "$fresh/usr/lib" && ls -d ./*-linux-gnu*)
     for module in "$fresh"/usr/lib/python3.9/lib-dynload/*.so; do
-        ! ldd "$module" | grep -q 'not found' \
+        # Not by a pipe: one that grep leaves early counts as failed.
+        [[ $(ldd "$module") != *'not found'* ]] \
             || patchelf --set-rpath "\$ORIGIN/../../$libraries" "$module"
     done
     patchelf --set-rpath "\$ORIGIN" "$fresh/usr/lib/$libraries"/libssl.so.*

@@ -199,7 +199,7 @@ need_guest_kernel() {
     echo "-- unpacking a kernel for guests into build/guest-kernel" >&2
     rm -rf "$kernel"; mkdir -p "$kernel"
     name=$(apt-cache depends linux-image-cloud-amd64 \
-        | awk '$1 == "Depends:" {print $2; exit}')
+        | awk '$1 == "Depends:" && !found++ {print $2}')
     (cd "$kernel" && apt-get download -qq "$name" >"$BUILD/apt.log" 2>&1) \
         || { tail -5 "$BUILD/apt.log" >&2; exit 1; }
     dpkg-deb --extract "$kernel"/*.deb "$kernel"
