@@ -15,7 +15,7 @@ esac
 for cloud in cloud cloud-real; do
     [ ! -e "$BUILD/$cloud/pid" ] || "$TOOLS/$cloud.sh" stop
 done
-for cloud in cloud-upgrade tempest/stock/cloud tempest/fork/cloud; do
+for cloud in cloud-upgrade cloud-debug tempest/stock/cloud tempest/fork/cloud; do
     [ ! -e "$BUILD/$cloud/pid" ] || CLOUD=$cloud "$TOOLS/cloud-real.sh" stop
 done
 rm -rf "$ROOT/dist"

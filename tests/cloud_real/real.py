@@ -28,14 +28,15 @@ class Real(client.Cloud):
                 client.DEVCLOUD / 'real' / 'control.py', '--folder',
                 self.folder, '--build', build, *words]
 
-    def begin(self, nova):
+    def begin(self, nova, **environment):
         """Start it.
 
         :param nova: the one it is to be of; any unless told
+        :param environment: variables beside the present ones
         """
         # Building the packages takes its time as well.
         self.control('start', *(['--from', nova] if nova else []),
-                     seconds=1800)
+                     seconds=1800, **environment)
 
     def runs(self):
         try:
