@@ -26,6 +26,8 @@ FAKE_HOSTS = ('fake1', 'fake2')
 
 #: What the machine reaches, through the portal.
 PUBLISHED = ('keystone', 'placement', 'glance', 'neutron', 'nova', 'cmdb')
+#: How long a program may take to end before it is killed.
+STOP_SECONDS = 20
 _METADATA_PORT = 8775
 _METADATA_SECRET = 'metadata'
 _CMDB_AGENT = 'nova-cmdb-agent'
@@ -488,7 +490,7 @@ class Settings:
                                         for item in environment.items()),
                 'autostart': False, 'autorestart': True, 'startsecs': 1,
                 'startretries': 5, 'stopasgroup': True, 'killasgroup': True,
-                'stopwaitsecs': 20, 'redirect_stderr': True,
+                'stopwaitsecs': STOP_SECONDS, 'redirect_stderr': True,
                 'stdout_logfile': self.logs / (one.name + '.log'),
                 'stdout_logfile_maxbytes': '20MB',
                 'stdout_logfile_backups': 1}
