@@ -324,18 +324,23 @@ class Control:
         """Stop what needs others side by side: each takes its time for it,
         and the supervisor by itself ends one after the other.
         """
-        def ends():
-            return [one for one in supervisor.getAllProcessInfo()
-                    if one['name'] not in _FIRST and one['statename'] in (
+        names = {one['name'] for one in supervisor.getAllProcessInfo()
+                 if one['name'] not in _FIRST}
+
+        def going_on():
+            return [one['name'] for one in supervisor.getAllProcessInfo()
+                    if one['name'] in names and one['statename'] in (
                         'STARTING', 'RUNNING', 'STOPPING')]
 
-        for one in ends():
-            if one['statename'] != 'STOPPING':
-                supervisor.stopProcess(one['name'], False)
+        for name in going_on():
+            supervisor.stopProcess(name, False)
         # It kills those that take longer.
         end = time.monotonic() + cloud_settings.STOP_SECONDS + 5
-        while ends() and time.monotonic() < end:
+        while going_on() and time.monotonic() < end:
             time.sleep(0.2)
+        # As it ends, it takes a second for each, also for what has stopped.
+        for name in names.difference(going_on()):
+            supervisor.removeProcessGroup(name)
 
     def _clear(self):
         """Remove all but the logs, which go with the next start."""
