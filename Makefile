@@ -39,7 +39,7 @@ test-cloud:     ## stories on the cloud of real services (needs root); FROM=pack
 test-upstream:  ## upstream's whole suites, compared with stock (two hours)
 	@tools/test-upstream.sh
 
-test-tempest:   ## Tempest's compute tests on the cloud, compared with stock (hours)
+test-tempest:   ## Tempest's compute tests on the cloud, compared with stock (22 min)
 	@tools/test-tempest.sh
 
 bench:          ## the figures of a benchmark: make bench NAME=flavor_rules

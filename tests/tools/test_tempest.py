@@ -1,4 +1,4 @@
-"""The comparison of Tempest's results; a run itself takes half an hour."""
+"""The comparison of Tempest's results; a run itself takes minutes."""
 
 import re
 
