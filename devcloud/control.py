@@ -13,12 +13,15 @@ import time
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import one_at_a_time  # noqa: E402
 import pid_file  # noqa: E402
 import ports  # noqa: E402
 import under_debugger  # noqa: E402
 
 # What the next start needs no new one of: the empty databases.
 _KEPT = ('empty',)
+# To start in; under a debugger it takes half a minute.
+_SECONDS = 180
 
 _TRY = """
 The cloud is up. Try:
@@ -75,10 +78,17 @@ class CMDB:
                 stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT, start_new_session=True)
         self._process.write(process.pid)
-        while not self._answers():
+        end = time.monotonic() + 30
+        while True:
+            # First: whoever answers might be somebody else.
             if process.poll() is not None:
                 raise Failed('the CMDB has ended while it started:\n%s'
                              % log.read_text()[-3000:])
+            if self._answers():
+                return
+            if time.monotonic() > end:
+                raise Failed('the CMDB does not answer on port %d; see %s'
+                             % (self._port, log))
             time.sleep(0.05)
 
     def _answers(self):
@@ -107,11 +117,11 @@ class Control:
         self._began = time.monotonic()
 
     def start(self, hosts):
-        if self._process.pid():
+        if self._process.pid() and self._ready.exists():
             print('-- the cloud runs already')
             return
-        # It may be there without a cloud, if that has been killed.
-        self._cmdb.stop()
+        # One whose start was cut off, or a CMDB whose cloud was killed.
+        self._end()
         self._clear()
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / 'start.log'
@@ -138,10 +148,14 @@ class Control:
     def _follow(self, process, log):
         """Show the progress until the cloud is ready."""
         shown = 0
+        end = self._began + _SECONDS
         while not self._ready.exists():
             if process.poll() is not None:
                 raise Failed('the cloud has ended while it started:\n%s'
                              % log.read_text()[-3000:])
+            if time.monotonic() > end:
+                raise Failed('not ready within %d s; see %s'
+                             % (_SECONDS, log))
             time.sleep(0.1)
             said = re.findall('(?m)^-- (.*)$', log.read_text())
             for message in said[shown:]:
@@ -155,9 +169,12 @@ class Control:
 
     def stop(self):
         found = self._process.pid()
+        # A start that is under way gives up for it.
         self._end()
+        with one_at_a_time.of(self.folder):
+            self._end()
+            self._clear()
         print('-- the cloud has ended' if found else '-- no cloud is running')
-        self._clear()
 
     def _end(self):
         # It holds nothing that would be lost.
@@ -223,9 +240,11 @@ def main():
             control.service(args.service).stop()
         elif args.command == 'start-service':
             control.service(args.service).start()
-        else:
-            if args.command == 'start':
+        elif args.command == 'start':
+            with one_at_a_time.of(control.folder):
                 control.start(args.hosts)
+                return 0 if control.show() else 1
+        else:
             return 0 if control.show() else 1
     except (Failed, under_debugger.BadPort) as error:
         print('error: %s' % error, file=sys.stderr)

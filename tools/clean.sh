@@ -12,11 +12,15 @@ case ${1:-} in
     *) echo "error: $1 is no option of mine; see --help" >&2; exit 2 ;;
 esac
 # A cloud that runs from there ends first.
-for cloud in cloud cloud-real; do
-    [ ! -e "$BUILD/$cloud/pid" ] || "$TOOLS/$cloud.sh" stop
-done
-for cloud in cloud-upgrade cloud-debug tempest/stock/cloud tempest/fork/cloud; do
-    [ ! -e "$BUILD/$cloud/pid" ] || CLOUD=$cloud "$TOOLS/cloud-real.sh" stop
+for pid in "$BUILD"/*/pid "$BUILD"/tempest/*/cloud/pid; do
+    [ -e "$pid" ] || continue
+    cloud=${pid#"$BUILD/"}
+    cloud=${cloud%/pid}
+    if [ "$cloud" = cloud ]; then
+        "$TOOLS/cloud.sh" stop
+    else
+        CLOUD=$cloud "$TOOLS/cloud-real.sh" stop
+    fi
 done
 rm -rf "$ROOT/dist"
 for path in "$BUILD"/*; do

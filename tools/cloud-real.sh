@@ -21,6 +21,7 @@
 #
 # With DEBUGPY_NOVA_COMPUTE=5684 or the like, start and restart run that service
 # under debugpy (doc/debugging).
+case ${1:-} in run|nova-manage) HELP_IN=$1 ;; esac
 source "$(dirname "$0")/lib.sh"
 case ${1:-} in
     start)

@@ -29,7 +29,8 @@ patchqueue() {
         "$BUILD/venv/tools/bin/python" -m patchqueue "$@"
 }
 
-# The first lines of most commands: show the help if it was asked for.
-case " ${*:-} " in
+# The first lines of most commands: show the help if it was asked for, in
+# HELP_IN if a command has words that are not for it.
+case " ${HELP_IN-${*:-}} " in
     *" --help "*|*" -h "*) help_of "$0"; exit 0 ;;
 esac

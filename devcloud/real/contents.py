@@ -49,9 +49,10 @@ class Contents:
     def connect(self):
         """A connection as the administrator, with a new catalogue."""
         return openstack.connection.Connection(
+            # Not the cloud that the caller's OS_CLIENT_CONFIG_FILE names.
             config=openstack.config.OpenStackConfig(
-                config_files=[str(self._settings.clouds)]).get_one(
-                    'devcloud'))
+                config_files=[str(self._settings.clouds)],
+                load_envvars=False).get_one('devcloud'))
 
     def make_identity(self):
         """Users, projects and the catalogue; the rules for the demo's."""

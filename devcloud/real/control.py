@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import functools
 import os
 import pathlib
@@ -16,10 +17,14 @@ HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(ROOT / 'tests' / 'services')]
 
+from keystoneauth1 import exceptions as keystone_errors  # noqa: E402
+import openstack  # noqa: E402
+
 import contents as cloud_contents  # noqa: E402
 import guest  # noqa: E402
 import namespaces as cloud_namespaces  # noqa: E402
 import novas  # noqa: E402
+import one_at_a_time  # noqa: E402
 import settings as cloud_settings  # noqa: E402
 import under_debugger  # noqa: E402
 
@@ -27,6 +32,10 @@ _DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
               'nova_cell0', 'nova_cell1')
 # What is there before the databases are, and what does not need them.
 _FIRST = ('mariadb', 'rabbitmq', 'libvirtd', 'portal', 'cmdb')
+# What talking to the supervisor fails with when it has ended.
+_NO_SUPERVISOR = (cloud_namespaces.NotRunning, OSError, xmlrpc.client.Error)
+# The commands that change what others read.
+_CHANGES = ('start', 'restart', 'replace', 'features')
 
 _TRY = """
 The cloud is up. Try:
@@ -63,6 +72,7 @@ class Control:
     """
 
     def __init__(self, settings):
+        self.folder = settings.folder
         self._settings = settings
         self._namespaces = cloud_namespaces.Namespaces(settings)
         self._contents = cloud_contents.Contents(settings)
@@ -79,6 +89,9 @@ class Control:
         """
         :param nova: which Nova its services are of, if it matters
         """
+        if os.getuid() != 0:
+            raise Failed('the cloud has bridges, rules and guests of its own, '
+                         'which only root can make')
         if self._namespaces.pid():
             found = self._settings.chosen['nova']
             if nova not in (None, found):
@@ -87,9 +100,6 @@ class Control:
             if self._ready.exists():
                 print('-- the cloud runs already')
                 return
-        if os.getuid() != 0:
-            raise Failed('the cloud has bridges, rules and guests of its own, '
-                         'which only root can make')
         if not self._namespaces.pid():
             self._clear()
             shutil.rmtree(self._settings.logs, ignore_errors=True)
@@ -106,7 +116,7 @@ class Control:
         # One that did not come up is taken on from where it is.
         self._supervisor = self._until(
             'the supervisor listens', self._namespaces.supervisor,
-            cloud_namespaces.NotRunning, seconds=20)
+            _NO_SUPERVISOR, seconds=20)
         self._enter(self._settings.chosen['nova'])
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             self._start_services(pool)
@@ -209,7 +219,8 @@ class Control:
                     name, self.tail(name)))
             return probe()
 
-        self._until('%s answers on port %d' % (name, port), up)
+        self._until('%s answers on port %d' % (name, port), up,
+                    _NO_SUPERVISOR)
 
     @staticmethod
     def _published(port):
@@ -307,17 +318,21 @@ class Control:
     # -- and all else
 
     def stop(self):
-        if not self._namespaces.pid():
-            print('-- no cloud is running')
-        else:
-            try:
+        found = self._namespaces.pid()
+        # A start that is under way gives up for it.
+        self._end()
+        with one_at_a_time.of(self._settings.folder):
+            self._end()
+            self._clear()
+        print('-- the cloud has ended' if found else '-- no cloud is running')
+
+    def _end(self):
+        if self._namespaces.pid():
+            self._as_root()
+            # Without a supervisor there is no service either.
+            with contextlib.suppress(*_NO_SUPERVISOR):
                 self._stop_services(self._namespaces.supervisor())
-            except (cloud_namespaces.NotRunning, OSError, xmlrpc.client.Error):
-                # Without a supervisor there is no service either.
-                pass
             self._namespaces.end()
-            print('-- the cloud has ended')
-        self._clear()
 
     @staticmethod
     def _stop_services(supervisor):
@@ -366,7 +381,14 @@ class Control:
             token=(self._settings.etc / 'cmdb-token').read_text().strip()))
         return True
 
+    def _as_root(self):
+        if os.getuid() != 0:
+            raise Failed('the cloud in %s is root\'s; expected is root'
+                         % self._settings.folder)
+
     def _running(self):
+        if self._namespaces.pid():
+            self._as_root()
         try:
             return self._namespaces.supervisor()
         except cloud_namespaces.NotRunning:
@@ -388,7 +410,12 @@ class Control:
         return name
 
     def log(self, name):
-        return self._settings.logs / (self._known(name) + '.log')
+        """The path of a service's log, also of a cloud that has ended."""
+        found = {path.stem: path for path in self._settings.logs.glob('*.log')}
+        if name not in found:
+            raise Failed('there is no log of %r in %s; there are %s' % (
+                name, self._settings.logs, ', '.join(sorted(found)) or 'none'))
+        return found[name]
 
     def tail(self, name):
         return self.log(name).read_text(errors='replace')[-3000:]
@@ -416,6 +443,8 @@ class Control:
         if nova == 'stock' and chosen['features']:
             raise Failed('the features are on, for which stock Nova is not '
                          'made: turn them off first')
+        if nova == 'packages':
+            self._not_debugged(service, self._settings.debuggers.get(service))
         self._provide(nova)
         self._enter(nova)
         self._settings.choose(
@@ -446,8 +475,9 @@ class Control:
         """Become the nova-manage of a Nova."""
         self._running()
         nova = nova or self._settings.chosen['nova']
-        self._provide(nova)
-        self._enter(nova)
+        with one_at_a_time.of(self.folder):
+            self._provide(nova)
+            self._enter(nova)
         os.environ.update(self._settings.novas[nova].environment,
                           PYTHONWARNINGS='ignore',
                           PYTHONDONTWRITEBYTECODE='1')
@@ -478,11 +508,16 @@ class Control:
         says; whether that is a change.
         """
         for name in names:
-            if under_debugger.port(name) and (
-                    self._settings.name_of_nova(name) == 'packages'):
-                raise Failed('%s cannot be debugged, as it is from packages: '
-                             'debugpy is beside the Nova of build/tree' % name)
+            if self._settings.name_of_nova(name) == 'packages':
+                self._not_debugged(name, under_debugger.port(name))
         return self._settings.debug(*names)
+
+    @staticmethod
+    def _not_debugged(name, port):
+        if port:
+            raise Failed('%s cannot be debugged on port %d and be from '
+                         'packages: debugpy is beside the Nova of build/tree'
+                         % (name, port))
 
     def _reread(self):
         """Have the supervisor follow its configuration. What is not the same
@@ -530,34 +565,44 @@ def main():
     control = Control(cloud_settings.Settings(
         args.folder.absolute(), args.build.absolute()))
     try:
-        if args.command == 'start':
-            control.start(args.nova)
-            return 0 if control.show() else 1
-        if args.command == 'stop':
-            control.stop()
-        elif args.command == 'status':
-            return 0 if control.status() else 1
-        elif args.command == 'logs':
-            path = control.log(args.service)
-            os.execvp('less', ['less', '+F', path]) if (
-                sys.stdout.isatty()) else print(path.read_text())
-        elif args.command == 'run':
-            control.run(args.words)
-        elif args.command == 'replace':
-            control.replace(args.service, args.nova)
-        elif args.command == 'features':
-            control.set_features(args.state == 'on')
-        elif args.command == 'nova-manage':
-            control.nova_manage(args.nova, args.words)
-        elif args.command == 'restart':
-            control.restart(args.service)
-        else:
-            control.set_state(args.service, *{
-                'stop-service': ('stop',),
-                'start-service': ('start',)}[args.command])
-    except (Failed, under_debugger.BadPort) as error:
-        print('error: %s' % error, file=sys.stderr)
+        with contextlib.ExitStack() as held:
+            if args.command in _CHANGES:
+                held.enter_context(one_at_a_time.of(control.folder))
+            return _do(control, args)
+    except (Failed, under_debugger.BadPort, *_NO_SUPERVISOR,
+            openstack.exceptions.SDKException,
+            keystone_errors.ClientException) as error:
+        print('error: %s' % (error or repr(error)), file=sys.stderr)
         return 1
+
+
+def _do(control, args):
+    """:returns: the exit status"""
+    if args.command == 'start':
+        control.start(args.nova)
+        return 0 if control.show() else 1
+    if args.command == 'stop':
+        control.stop()
+    elif args.command == 'status':
+        return 0 if control.status() else 1
+    elif args.command == 'logs':
+        path = control.log(args.service)
+        os.execvp('less', ['less', '+F', path]) if (
+            sys.stdout.isatty()) else print(path.read_text())
+    elif args.command == 'run':
+        control.run(args.words)
+    elif args.command == 'replace':
+        control.replace(args.service, args.nova)
+    elif args.command == 'features':
+        control.set_features(args.state == 'on')
+    elif args.command == 'nova-manage':
+        control.nova_manage(args.nova, args.words)
+    elif args.command == 'restart':
+        control.restart(args.service)
+    else:
+        control.set_state(args.service, *{
+            'stop-service': ('stop',),
+            'start-service': ('start',)}[args.command])
     return 0
 
 

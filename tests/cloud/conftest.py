@@ -12,6 +12,7 @@ pytest.register_assert_rewrite('stories')
 
 import client  # noqa: E402
 from fixtures import no_settings_of_the_caller  # noqa: E402, F401
+from fixtures import one_per_host  # noqa: E402, F401
 from fixtures import server  # noqa: E402, F401
 from patchqueue.fork import Fork  # noqa: E402
 
@@ -23,8 +24,8 @@ def cloud(tmp_path_factory):
     if not fork.tree.exists() or fork.python == sys.executable:
         pytest.skip('the tree is not made: tools/tree.sh, tools/setup.sh nova')
     cloud = client.Embedded(fork, tmp_path_factory.mktemp('cloud'))
-    cloud.control('start')
     try:
+        cloud.control('start')
         yield cloud
     finally:
         cloud.control('stop')

@@ -54,8 +54,8 @@ def debugged(tmp_path):
     """A cloud under debugpy, the configuration to attach to it, the port."""
     port, = ports.free(1)
     cloud = cloud_client.Embedded(Fork(), tmp_path / 'cloud')
-    cloud.control('start', DEBUGPY_CLOUD=str(port))
     try:
+        cloud.control('start', DEBUGPY_CLOUD=str(port))
         yield cloud, dap.configurations()['DEBUGPY_CLOUD'], port
     finally:
         cloud.control('stop')

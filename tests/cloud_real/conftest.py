@@ -17,9 +17,15 @@ sys.path[:0] = [str(ROOT / 'tools'), str(ROOT / 'devcloud'),
 pytest.register_assert_rewrite('stories')
 
 from fixtures import no_settings_of_the_caller  # noqa: E402, F401
+from fixtures import one_per_host  # noqa: E402, F401
 from fixtures import server  # noqa: E402, F401
 from patchqueue.fork import Fork  # noqa: E402
 from real import Real  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    # It has a cloud of its own, which is not to run beside the other one.
+    items.sort(key=lambda item: item.path.name != 'test_rolling_upgrade.py')
 
 
 @pytest.fixture(scope='session')
@@ -36,8 +42,8 @@ def fork():
 def cloud(fork):
     cloud = Real(fork, fork.build / 'cloud-real')
     found = cloud.runs()
-    cloud.begin(cloud.nova)
     try:
+        cloud.begin(cloud.nova)
         yield cloud
     finally:
         if not found:

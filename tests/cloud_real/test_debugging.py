@@ -138,6 +138,14 @@ class TestDebugpy:
         finally:
             other.control('stop')
 
+    def test_a_service_under_it_is_not_replaced_by_packages(
+            self, cloud, debugged):
+        debugged('nova-scheduler')
+        with pytest.raises(cloud_client.Refused, match='nova-scheduler cannot '
+                           'be debugged on port .* packages'):
+            cloud.control('replace', 'nova-scheduler', 'packages')
+        assert 'nova-scheduler             RUNNING' in cloud.control('status')
+
     def test_a_service_that_is_not_novas_is_refused(self, cloud):
         with pytest.raises(cloud_client.Refused, match="none of Nova's"):
             cloud.control('restart', 'glance', DEBUGPY_GLANCE='5680')

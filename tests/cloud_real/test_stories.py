@@ -4,9 +4,12 @@ Those on the fake nodes, and those of the CMDB, are the stories of the embedded
 cloud.
 """
 
+import concurrent.futures
+import os
 import re
 import subprocess
 
+from client import DEVCLOUD
 from client import Refused
 from process import until
 import pytest
@@ -120,7 +123,8 @@ class TestControl:
     def test_a_second_start_says_that_it_runs_already(self, cloud):
         assert 'runs already' in cloud.control('start')
 
-    def test_a_restarted_fake_node_takes_servers_again(self, cloud, server):
+    def test_a_restarted_fake_node_takes_servers_again(
+            self, cloud, server, one_per_host):
         # A server that was sent there meanwhile would end in ERROR.
         service = 'fake1', 'nova-compute'
         cloud.openstack('compute', 'service', 'set', '--disable', *service)
@@ -128,8 +132,8 @@ class TestControl:
         # It waits for the answer of the service.
         cloud.openstack('compute', 'service', 'set', '--enable', *service)
         # One host each: the other alone would not do.
-        assert {cloud.host(server('web')) for _ in cloud.hosts} == set(
-            cloud.hosts)
+        assert {cloud.host(server(one_per_host))
+                for _ in cloud.hosts} == set(cloud.hosts)
 
     def test_an_unknown_service_is_refused_with_those_that_there_are(
             self, cloud):
@@ -160,6 +164,36 @@ class TestControl:
             cloud.control('start', '--from', 'debian')
         with pytest.raises(Refused, match="no service 'glance'.*nova-api"):
             cloud.control('replace', 'glance', 'tree')
+
+    def test_what_the_caller_works_with_is_another_matter(
+            self, cloud, tmp_path):
+        # The embedded cloud's clouds.yaml has an entry of the same name.
+        other = tmp_path / 'clouds.yaml'
+        other.write_text((cloud.folder / 'clouds.yaml').read_text().replace(
+            cloud.url('keystone'), 'http://127.0.0.1:1'))
+        build = cloud.fork.build
+        said = subprocess.run(
+            [build / 'venv/cloud/bin/python', '-W', 'ignore', '-c', """
+import pathlib
+import control, contents, settings
+of = settings.Settings(pathlib.Path('%s'), pathlib.Path('%s'))
+print(contents.Contents(of).connect().config.get_auth_args()['auth_url'])
+""" % (cloud.folder, build)], cwd=DEVCLOUD / 'real', text=True, check=True,
+            stdout=subprocess.PIPE,
+            env=dict(os.environ, OS_CLIENT_CONFIG_FILE=str(other))).stdout
+        assert said.strip() == cloud.url('keystone') + '/v3'
+
+    def test_the_logs_that_there_are_are_named(self, cloud):
+        with pytest.raises(Refused, match="no log of 'nova'.*nova-compute"):
+            cloud.control('logs', 'nova')
+
+    def test_of_two_restarts_one_waits_for_the_other(self, cloud):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            both = [pool.submit(cloud.control, 'restart', name)
+                    for name in ('nova-conductor', 'nova-cmdb-agent')]
+            said = [one.result() for one in both]
+        assert sum('waiting for it' in text for text in said) == 1
+        assert 'STOPPED' not in cloud.control('status')
 
     def test_its_bridges_are_not_the_machines(self, cloud):
         def links(*words):

@@ -3,11 +3,14 @@
 import contextlib
 import os
 import pathlib
-import random
 import signal
-import socket
 import subprocess
+import sys
 import time
+
+sys.path.append(str(pathlib.Path(__file__).parents[2] / 'devcloud'))
+
+import ports  # noqa: E402
 
 
 def until(what, probe, seconds=60, pause=0.05):
@@ -28,17 +31,9 @@ def until(what, probe, seconds=60, pause=0.05):
 
 def free_port():
     """A port of loopback that nobody listens on, nor is given by the kernel.
-
-    While its service is down, a client's connection must not get it.
     """
-    given = int(pathlib.Path(
-        '/proc/sys/net/ipv4/ip_local_port_range').read_text().split()[0])
-    while True:
-        port = random.randrange(10000, max(given, 20000))
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(('127.0.0.1', port))
-            return port
+    port, = ports.free(1)
+    return port
 
 
 class Process:

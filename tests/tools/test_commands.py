@@ -20,6 +20,19 @@ def test_help_says_how_to_call_it(name):
     assert len(done.stdout.splitlines()) >= 3
 
 
+@pytest.mark.parametrize('words', [
+    ['run', 'df', '-h'], ['nova-manage', 'db', '--help']])
+def test_the_help_of_a_command_that_is_run_is_that_commands(tmp_path, words):
+    shutil.copytree(ROOT / 'tools', tmp_path / 'tools')
+    cloud = tmp_path / 'build/venv/cloud/bin'
+    cloud.mkdir(parents=True)
+    (cloud / 'python').write_text('#!/bin/sh\necho "$@"\n')
+    (cloud / 'python').chmod(0o755)
+    done = subprocess.run([tmp_path / 'tools/cloud-real.sh', *words],
+                          text=True, stdout=subprocess.PIPE, check=True)
+    assert done.stdout.rstrip().endswith(' '.join(words))
+
+
 @pytest.mark.parametrize('run', sorted(ROOT.glob('benchmarks/*/run')))
 def test_a_benchmark_says_how_to_call_it(run):
     done = subprocess.run([run, '--help'], text=True, stdout=subprocess.PIPE,
@@ -112,3 +125,21 @@ def test_an_unknown_part_is_refused(bare):
     done = setup(bare, 'nvoa')
     assert done.returncode == 2
     assert 'nothing is called nvoa' in done.stdout
+
+
+def test_clean_ends_every_cloud_before_its_folder_goes(tmp_path):
+    shutil.copytree(ROOT / 'tools', tmp_path / 'tools',
+                    ignore=shutil.ignore_patterns('__pycache__'))
+    names = ['cloud', 'cloud-real', 'mine', 'tempest/stock/cloud']
+    for script in ('cloud', 'cloud-real'):
+        (tmp_path / 'tools' / (script + '.sh')).write_text(
+            '#!/bin/sh\necho "%s ${CLOUD:-}: $*" >> "%s"\n'
+            % (script, tmp_path / 'said'))
+    for name in names:
+        folder = tmp_path / 'build' / name
+        folder.mkdir(parents=True)
+        (folder / 'pid').touch()
+    subprocess.run([tmp_path / 'tools' / 'clean.sh'], check=True)
+    assert sorted((tmp_path / 'said').read_text().splitlines()) == [
+        'cloud : stop', *('cloud-real %s: stop' % name
+                          for name in names[1:])]
