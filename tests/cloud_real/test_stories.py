@@ -53,8 +53,11 @@ class TestGuest:
         sample = self._new_sample(cloud, guest)
         after = self._virsh(cloud, guest)
         assert before < sample['cpu_time_ns'] < after
-        # How much it gets depends on what else the machine does.
-        assert 2 < sample['cpu_utilisation'] < 80
+        # What it burns, and what its clock and idle processor cost QEMU. On a
+        # busy machine it gets less, or its rounds take longer.
+        assert 10 < sample['cpu_utilisation'] < 50
+        assert 'panic' not in cloud.openstack(
+            'console', 'log', 'show', guest)
 
     @staticmethod
     def _sample(cloud, guest):
