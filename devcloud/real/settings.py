@@ -460,7 +460,7 @@ class Settings:
             nova('nova-compute'),
             *map(fake_compute, FAKE_HOSTS),
             # One each, so that none is disturbed when another comes or goes.
-            *(portal('portal-' + name, port)
+            *(portal('portal-' + name, '--guarded', port)
               for name, port in self.debuggers.items()),
         ]
         if self.nova_of(_CMDB_AGENT).agent:

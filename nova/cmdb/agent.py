@@ -49,6 +49,7 @@ import nova.conf
 from nova import config
 from nova import context as nova_context
 from nova import objects
+from nova import remote_pdb
 from nova import version
 
 CONF = nova.conf.CONF
@@ -64,6 +65,10 @@ _METRICS_INTERVAL = 15
 
 # How often the agent looks for cells that are new, in seconds.
 _CELLS_INTERVAL = 60
+
+# Where a breakpoint is unless [remote_pdb] break_at says so: it takes no
+# requests, but messages.
+_BREAK_AT = ('nova.cmdb.agent:Agent._deliver',)
 
 
 def load_driver():
@@ -381,6 +386,7 @@ def main():
     config.parse_args(sys.argv)
     logging.setup(CONF, 'nova')
     objects.register_all()
+    remote_pdb.setup(default=_BREAK_AT)
     try:
         _Service().run()
     except errors.Misconfigured as error:

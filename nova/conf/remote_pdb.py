@@ -40,6 +40,10 @@ or with ``open_at_start``. The next request that comes by is stopped, and waits
 for a client on a port that the log names. Nothing listens before. Where the
 service is concurrent, its other requests go on.
 
+Read by nova-api, nova-conductor, nova-scheduler, nova-compute and
+nova-cmdb-agent, but not by console proxies, nova-manage and the processes of
+compute hooks.
+
 Whoever is let in can do all that the service can. Only root and the service's
 own user are, from the same machine.
 """)
@@ -71,7 +75,8 @@ Possible values:
 * A list of ``module:function`` or ``module:Class.method``, for example
   ``nova.compute.manager:ComputeManager.reboot_instance``. A service that does
   not find one refuses to start.
-* Empty: the start of every request of the API, and of every RPC
+* Empty: the start of every request of the API, and of every RPC; in
+  nova-cmdb-agent, of every delivery of a server's record
 
 Related options:
 

@@ -125,12 +125,13 @@ def _install(name, breakpoint_):
     setattr(owner, last, kind(wrapped) if kind else wrapped)
 
 
-def setup():
+def setup(default=REQUESTS):
     """Make this process able to open a breakpoint, if it is to.
 
     To be called in the main thread, once, before requests are taken; what it
     does is inherited by workers that are forked.
 
+    :param default: where it is unless break_at says so; names as in break_at
     :raises BreakpointNotFound: break_at names what is not there
     :raises oslo_config.cfg.ConfigFileValueError: an option has a value that it
         may not have, such as a host that others can reach
@@ -141,7 +142,7 @@ def setup():
     # Looked at now, so that a service with a bad one does not start.
     host = conf.host
     opened = Breakpoint(conf.timeout)
-    names = conf.break_at or REQUESTS
+    names = conf.break_at or default
     for name in names:
         _install(name, opened)
     if conf.open_at_start:

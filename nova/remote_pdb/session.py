@@ -191,3 +191,17 @@ class Session(pdb.Pdb):
 
     def do_interact(self, arg):
         self.error('it would read from the standard input of the service')
+
+    def do_debug(self, arg):
+        self.error('it would start a debugger that does not keep from the '
+                   'service what this one does')
+
+    def do_run(self, arg):
+        self.error('it would end the session with other arguments of the '
+                   'service')
+
+    do_restart = do_run
+
+    def help_pdb(self):
+        # Pdb's own goes to a pager in the terminal of the service.
+        self.message(pdb.__doc__)

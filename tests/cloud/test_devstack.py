@@ -57,11 +57,22 @@ def test_it_has_the_sections_that_devstack_reads(sections):
 def test_nova_knows_its_options(sections, tmp_path):
     fork = Fork()
     conf = tmp_path / 'nova.conf'
-    conf.write_text(sections['post-config|$NOVA_CONF'])
+    text, number = re.subn(r'(?m)^#(?=\S)', '',
+                           sections['post-config|$NOVA_CONF'])
+    # Those that are commented out are there as well.
+    assert number
+    conf.write_text(text)
     done = subprocess.run(
         [fork.python, '-W', 'ignore', '-c', _UNKNOWN, conf], cwd=fork.tree,
         text=True, capture_output=True)
     assert (done.returncode, done.stdout) == (0, ''), done.stderr
+
+
+def test_several_nova_computes_have_the_driver_of_which_there_are_several(
+        localrc):
+    assert int(localrc('$NUMBER_FAKE_NOVA_COMPUTE')) > 1
+    # DevStack reads the number for no other.
+    assert localrc('$VIRT_DRIVER') == 'fake'
 
 
 def test_the_branch_that_it_names_can_be_cloned(localrc, tmp_path):

@@ -75,13 +75,16 @@ class CMDBCell(Cell):
         server.run('UPDATE cell_mappings SET transport_url = "%s"'
                    ' WHERE name = "cell1"' % url, name)
 
-    def use(self, host='controller', **options):
-        """Write a configuration with these options of [cmdb]; its path."""
+    def use(self, host='controller', remote_pdb=None, **options):
+        """Write a configuration with these options of [cmdb]; its path.
+
+        :param remote_pdb: options of [remote_pdb]
+        """
         path = self.configure(
             host, cmdb=dict(self.options, **options),
             cmdb_http={'url': self.cmdb.url,
                        'token_file': self.folder / 'token'},
-            compute_hooks={'enabled': 'cmdb'},
+            compute_hooks={'enabled': 'cmdb'}, remote_pdb=remote_pdb or {},
             oslo_messaging_rabbit=self._rabbit,
             DEFAULT={'transport_url': self.url})
         if host == 'controller':
@@ -89,7 +92,10 @@ class CMDBCell(Cell):
         return path
 
     def start_agent(self, debug=False, **options):
-        """Start nova-cmdb-agent; a Process, with a log of its own."""
+        """Start nova-cmdb-agent; a Process, with a log of its own.
+
+        :param options: as of use()
+        """
         name = 'agent%d' % len(self._started)
         conf = self.use(name, **options)
         agent = Process(

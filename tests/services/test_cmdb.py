@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import tempfile
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from cmdb_cell import CMDBCell
 import http_cmdb
+import pdb_client
 from process import until
 import rabbitmq
 
@@ -335,6 +337,34 @@ def test_a_cmdb_that_is_down_for_a_thousand_creates_and_deletes(
     cmdb.start()
     finish(cell, compute, 150)
     assert 'does not keep up' not in compute.log()
+
+
+def test_a_delivery_is_debugged_and_others_go_on(
+        cell, compute, cmdb, no_agent):
+    agent = cell.start_agent(remote_pdb={'enabled': True, 'timeout': 60})
+    # After what other agents have given back.
+    cell.create(1, compute)
+    finish(cell, compute)
+    os.kill(agent.pid, signal.SIGURG)
+    stopped, = cell.create(1, compute)
+    port = int(until('a delivery is stopped', lambda: re.search(
+        r'stopped _deliver .* nc 127.0.0.1 (\d+)', agent.text()))[1])
+    client = pdb_client.PdbClient(port)
+    client.read()
+    assert stopped in client.tell('p server_id')
+    others = cell.create(5, compute)
+    until('the others are there', lambda: set(others) <= set(cmdb.records))
+    assert stopped not in cmdb.records
+    client.send('continue')
+    finish(cell, compute)
+    end(agent)
+
+
+def test_an_agent_that_others_could_debug_does_not_start(cell, no_agent):
+    agent = cell.start_agent(remote_pdb={'enabled': True, 'host': '0.0.0.0'})
+    assert agent.wait(60) == 1
+    assert '0.0.0.0 is not a loopback address' in agent.text()
+    assert 'starts.' not in agent.text()
 
 
 def test_no_secret_name_or_address_is_in_a_log(cell, compute, cmdb):

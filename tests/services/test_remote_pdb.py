@@ -1,23 +1,15 @@
 """Debugging a real nova-api: who may, and what goes on meanwhile."""
 
 import concurrent.futures
-import importlib.util
 import os
-import pathlib
 import re
 import signal
 import subprocess
 import sys
 
+import pdb_client
 from process import until
 import pytest
-
-# Not imported as a part of nova, which the tools' Python does not have.
-_spec = importlib.util.spec_from_file_location(
-    'pdb_client', pathlib.Path(__file__).parents[2] /
-    'nova/tests/fixtures/remote_pdb.py')
-pdb_client = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(pdb_client)
 
 NOBODY = 65534
 

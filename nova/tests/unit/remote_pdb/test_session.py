@@ -223,6 +223,29 @@ class SessionTestCase(test.NoDBTestCase):
         client.send('continue')
         self.assertEqual(3, call.wait())
 
+    def test_commands_that_would_do_harm_are_refused(self):
+        self.useFixture(test.fixtures.MonkeyPatch('sys.argv', ['nova-api']))
+        call = self._start(add, 1, 2)
+        client = self._client()
+        client.read()
+        for command in ('interact', 'debug double(1)', 'run --other',
+                        'restart --other'):
+            self.assertIn('*** it would', client.tell(command))
+        self.assertEqual(['nova-api'], sys.argv)
+        self.assertIn('-> return total', client.tell('next'))
+        client.send('continue')
+        self.assertEqual(3, call.wait())
+
+    def test_help_is_for_the_client(self):
+        call = self._start(add, 1, 2)
+        client = self._client()
+        client.read()
+        with mock.patch('pydoc.pager') as pager:
+            self.assertIn('The Python Debugger', client.tell('help pdb'))
+        pager.assert_not_called()
+        client.send('continue')
+        self.assertEqual(3, call.wait())
+
 
 class UserTestCase(test.NoDBTestCase):
 

@@ -19,8 +19,10 @@ from unittest import mock
 
 import fixtures
 from oslo_config import cfg
+from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova.api.openstack import wsgi_app
+from nova.cmdb import agent
 from nova import remote_pdb
 from nova import service
 from nova import test
@@ -56,6 +58,18 @@ class SeamTestCase(test.NoDBTestCase):
                 mock.patch.object(wsgi_app.gmr, 'TextGuruMeditation'):
             wsgi_app.init_global_data([], 'osapi_compute')
         self.setup.assert_called_once_with()
+
+    def test_the_cmdb_agent_sets_it_up_before_it_takes_messages(self):
+        with mock.patch('nova.config.parse_args'), \
+                mock.patch('oslo_log.log.setup'), \
+                mock.patch('nova.objects.register_all'), \
+                mock.patch('logging.shutdown'), \
+                mock.patch('os._exit'), \
+                mock.patch.object(agent._Service, 'run', side_effect=lambda:
+                                  self.setup.assert_called_once_with(
+                                      default=agent._BREAK_AT)) as run:
+            agent.main()
+        run.assert_called_once()
 
 
 class SetupTestCase(test.NoDBTestCase):
@@ -176,6 +190,27 @@ class SetupTestCase(test.NoDBTestCase):
                                lambda name, _opened: installed.append(name)):
             self._set_up()
         self.assertEqual(list(remote_pdb.REQUESTS), installed)
+
+    def test_a_delivery_of_the_cmdb_agent_can_be_debugged(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.cmdb.agent.Agent._deliver',
+            lambda self, server_id, sent: server_id))
+        remote_pdb.setup(default=agent._BREAK_AT)
+        one = agent.Agent(mock.sentinel.driver, mock.Mock())
+        self._signal()
+        # In a native thread, as those are that take messages.
+        other = threading.Thread(
+            target=one._handle, args=(uuids.server, '2026-11-27 12:00:00'))
+        other.start()
+        other.join()
+        self.assertEqual([(one, uuids.server, mock.ANY)], self.debugged)
+
+    def test_break_at_goes_before_the_default(self):
+        self.flags(group='remote_pdb', break_at=['to_debug:double'])
+        remote_pdb.setup(default=('no_such_module:function',))
+        self._signal()
+        self.module.double(1)
+        self.assertEqual([(1,)], self.debugged)
 
     def test_where_requests_start_is_there(self):
         for name in remote_pdb.REQUESTS:
