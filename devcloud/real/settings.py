@@ -489,7 +489,9 @@ class Settings:
                 'environment': ','.join('%s="%s"' % item
                                         for item in environment.items()),
                 'autostart': False, 'autorestart': True, 'startsecs': 1,
-                'startretries': 5, 'stopasgroup': True, 'killasgroup': True,
+                # As the units of the packages: workers are told by their
+                # parent. Told twice they drop what they are doing.
+                'startretries': 5, 'stopasgroup': False, 'killasgroup': True,
                 'stopwaitsecs': STOP_SECONDS, 'redirect_stderr': True,
                 'stdout_logfile': self.logs / (one.name + '.log'),
                 'stdout_logfile_maxbytes': '20MB',

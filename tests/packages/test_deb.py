@@ -270,10 +270,22 @@ class TestInstalled:
         system.run('nova-manage', 'version')
         assert list(system.path('/var/log/nova').iterdir()) == []
 
-    def test_systemd_accepts_every_unit(self, system):
+    @staticmethod
+    def _units(system):
         units = [path for path in system.installed if re.fullmatch(
             r'/usr/lib/systemd/system/nova-.*\.service', path)]
         assert units
+        return units
+
+    def test_systemd_tells_no_worker_to_end(self, system):
+        # Its parent does; told twice it drops what it is doing.
+        said = system.run('grep', '--files-without-match',
+                          '^KillMode=mixed$', *self._units(system),
+                          check=False)
+        assert said.stdout == ''
+
+    def test_systemd_accepts_every_unit(self, system):
+        units = self._units(system)
         done = system.run('systemd-analyze', 'verify', '--man=no', *units)
         assert [line for line in done.stdout.splitlines()
                 if 'nova-' in line] == []

@@ -451,6 +451,8 @@ def test_each_unit_starts_a_command_of_its_own_package_as_nova(packages):
             command = re.search(r'(?m)^ExecStart=(\S+)', text)[1]
             assert command in files(path), unit
             assert re.search(r'(?m)^User=nova$', text), unit
+            # A worker that is told to end twice drops what it is doing.
+            assert re.search(r'(?m)^KillMode=mixed$', text), unit
             assert unit.startswith(
                 '/usr/lib/systemd/system/openstack-nova-')
             # Made known to systemd, and stopped before it is removed.
