@@ -19,9 +19,9 @@ _WORKERS = 2
 _LIVING = 4
 
 
-# Calls to these can be lost when they end, stock's as well: as oslo.messaging
-# (14.7.2) closes its connection it waits for its fanout queue to be deleted, and
-# acknowledges what comes meanwhile, but does not look at it any more.
+# Calls to these can be lost when they end, stock's too: as oslo.messaging
+# (14.7.2) closes its connection it waits for its fanout queue to be deleted,
+# and acknowledges what comes meanwhile, but does not look at it any more.
 _MAY_DROP = ('nova-conductor', 'nova-scheduler')
 # Within so many seconds of a request they have dealt with it.
 _SOON = 10

@@ -33,8 +33,8 @@ done &
 @PREPARE@
 stty -echo
 echo guest-is-ready
-# A serial port that nobody has opened hangs up; with the last process of init's
-# the kernel would panic, and burn the whole processor.
+# A serial port that nobody has opened hangs up. When its first process ends,
+# the kernel panics and burns the whole processor.
 while :; do sh; sleep 1; exec </dev/ttyS0 >/dev/ttyS0 2>&1; done
 '''
 
