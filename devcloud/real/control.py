@@ -89,9 +89,6 @@ class Control:
         """
         :param nova: which Nova its services are of, if it matters
         """
-        if os.getuid() != 0:
-            raise Failed('the cloud has bridges, rules and guests of its own, '
-                         'which only root can make')
         if self._namespaces.pid():
             found = self._settings.chosen['nova']
             if nova not in (None, found):
@@ -567,6 +564,9 @@ def main():
     try:
         with contextlib.ExitStack() as held:
             if args.command in _CHANGES:
+                if os.getuid() != 0:
+                    raise Failed('the cloud has bridges, rules and guests of '
+                                 'its own, which only root can make')
                 held.enter_context(one_at_a_time.of(control.folder))
             return _do(control, args)
     except (Failed, under_debugger.BadPort, *_NO_SUPERVISOR,
