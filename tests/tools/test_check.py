@@ -285,6 +285,17 @@ def test_a_test_that_fails_with_the_patch_is_found(fake):
                for line in check.check_necessity(fake.fork))
 
 
+def test_a_test_that_hangs_counts_as_one_that_fails(fake, monkeypatch):
+    monkeypatch.setattr(check, '_SECONDS', 3)
+    fake.edit('nova/tests/unit/compute/test_hooks.py',
+              "self.assertIn(('post_create', 'one')",
+              "__import__('time').sleep(1000)\n"
+              "        self.assertIn(('post_create', 'one')")
+    assert any('HooksTestCase fails with the patch' in line and (
+        'timed out after 3 seconds' in line)
+        for line in check.check_necessity(fake.fork))
+
+
 def test_a_test_that_is_not_there_is_found(fake):
     fake.edit(CREATE, TEST, 'nova.tests.unit.compute.test_no')
     assert any('test_no fails with the patch' in line

@@ -41,6 +41,8 @@ MANY_LINES = 10
 
 # Patches whose necessity is looked at, each on a processor of its own.
 _AT_ONCE = min(os.cpu_count(), 4)
+# For a run with a test that hangs, if its own time-out does not end it.
+_SECONDS = 1200
 
 _NAME = re.compile(r'[a-z][a-z0-9]*(-[a-z0-9]+)*\.patch')
 _URL = re.compile(r'https?://\S+')
@@ -456,7 +458,9 @@ def _test_environment(folder):
     (cache / 'python-entrypoints' / '.disable').touch()
     return dict(
         os.environ, PYTHONDONTWRITEBYTECODE='1', OS_STDOUT_CAPTURE='1',
-        OS_STDERR_CAPTURE='1', XDG_CACHE_HOME=str(cache))
+        OS_STDERR_CAPTURE='1', XDG_CACHE_HOME=str(cache),
+        # Without its patch a test may wait for what never comes.
+        OS_TEST_TIMEOUT='320')
 
 
 def check_necessity(fork):
@@ -542,10 +546,14 @@ def _run_tests(fork, folder, names):
     """
     if not names:
         return {}
-    done = subprocess.run(
-        [fork.python, '-W', 'ignore', '-c', _TEST_RUNNER, *names], cwd=folder,
-        env=_test_environment(folder), text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        done = subprocess.run(
+            [fork.python, '-W', 'ignore', '-c', _TEST_RUNNER, *names],
+            cwd=folder, env=_test_environment(folder), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        return {name: (1, 1, str(error)[-2000:]) for name in names}
     for line in reversed(done.stdout.splitlines()):
         if line.startswith('RESULT '):
             return {name: tuple(row) for name, row in json.loads(
