@@ -211,7 +211,7 @@ class TestPdb:
                     '--need-app', '--processes', '1', '--threads', '2',
                     '--virtualenv', build / 'venv/nova',
                     '--http-socket', '127.0.0.1:%d' % port,
-                    '--wsgi-file', script),
+                    '--pidfile', tmp_path / 'pid', '--wsgi-file', script),
                 env=dict(os.environ, OS_NOVA_CONFIG_DIR=str(etc),
                          OS_NOVA_CONFIG_FILES=';'.join(map(str, files)),
                          PYTHONWARNINGS='ignore', PYTHONPATH='%s:%s' % (
@@ -219,7 +219,10 @@ class TestPdb:
                 stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT) as process:
             yield port, log
-            process.terminate()
+            # Itself, in the name spaces: the command only waits for it.
+            pid = (tmp_path / 'pid').read_text().strip()
+            cloud.control('run', 'kill', pid)
+            process.wait(60)
 
     def test_in_a_wsgi_server_the_first_request_stops(
             self, cloud, wsgi_server, pool):
