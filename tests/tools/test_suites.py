@@ -31,6 +31,19 @@ def test_a_suite_that_ran_nothing_has_failed(monkeypatch, fork, capsys):
     assert 'two: no test ran' in capsys.readouterr().out
 
 
+def test_what_failed_is_told_again_at_the_end(monkeypatch, fork, capsys):
+    monkeypatch.setattr(suites, 'SHOWN', 2)
+    monkeypatch.setattr(suites, 'SUITES', {
+        'one': lambda fork, only: suites.Count(5, 3, 0, ['a: x', 'b', 'c']),
+        'two': lambda fork, only: suites.Count(1)
+        + suites.Count(0, 1, 0, ['d: ' + 'y' * 1000])})
+    suites.run_suites(fork, ['one', 'two'])
+    shown = capsys.readouterr().out.splitlines()[-7:]
+    assert shown[:3] == ['one: a: x', 'one: b', 'one: and 1 more']
+    assert shown[3].startswith('two: d: yyy') and len(shown[3]) < 320
+    assert shown[-1] == '6 passed, 4 failed, 0 skipped'
+
+
 def test_an_unknown_suite_is_refused(fork):
     with pytest.raises(ForkError, match='no suite untit; there are tools'):
         suites.run_suites(fork, ['untit'])
@@ -131,6 +144,63 @@ def test_what_stestr_says_is_counted(python, tmp_path, said, status, count):
     ) == suites.Count(*count)
 
 
+STESTR_SAID = """\
+{0} nova.tests.unit.test_x.A.test_one(v2) [3.843266s] ... FAILED
+
+Captured traceback:
+~~~~~~~~~~~~~~~~~~~
+    Traceback (most recent call last):
+
+      File "/x/nova/tests/unit/test_x.py", line 3, in test_one
+    self.assertEqual(1, 2)
+    ^^^^^^
+    testtools.matchers._impl.MismatchError: 1 != 2
+
+
+Captured pythonlogging:
+~~~~~~~~~~~~~~~~~~~~~~~
+    2026-11-27 03:53:23 ERROR [nova] nothing to do with it
+
+{1} nova.tests.unit.test_x.A.test_two [0.1s] ... ok
+{1} setUpClass (nova.tests.unit.test_x.B) ... FAILED
+{1} nova.tests.unit.test_x.A.test_three [0.1s] ... FAILED
+
+Captured traceback:
+~~~~~~~~~~~~~~~~~~~
+    fixtures._fixtures.timeout.TimeoutException
+
+Captured traceback-1:
+~~~~~~~~~~~~~~~~~~~~~
+    ValueError: of a clean-up
+
+==============================
+Failed 3 tests - output below:
+==============================
+
+nova.tests.unit.test_x.A.test_one(v2)
+-------------------------------------
+
+Captured traceback:
+~~~~~~~~~~~~~~~~~~~
+    testtools.matchers._impl.MismatchError: 1 != 2
+
+ - Passed: 1
+ - Failed: 3
+"""
+
+
+def test_what_stestr_says_of_a_failure_is_kept(python, tmp_path):
+    program = python("cat <<'END'\n%sEND\nexit 1\n" % STESTR_SAID)
+    assert suites.run_stestr(
+        program, tmp_path, './nova/tests/unit', ['nova.tests.unit.test_x']
+    ).failures == [
+        'nova.tests.unit.test_x.A.test_one(v2): '
+        'testtools.matchers._impl.MismatchError: 1 != 2',
+        'setUpClass (nova.tests.unit.test_x.B)',
+        'nova.tests.unit.test_x.A.test_three: '
+        'fixtures._fixtures.timeout.TimeoutException']
+
+
 def test_a_name_selects_its_own_tests_only(python, tmp_path):
     program = python('for last; do :; done; echo "$last" > %s/pattern\n'
                      % tmp_path)
@@ -152,7 +222,10 @@ def test_a_name_selects_its_own_tests_only(python, tmp_path):
 def test_what_pytest_finds_is_counted(fork, text, count):
     fork.build.mkdir(exist_ok=True)
     (fork.root / 'test_made_up.py').write_text(text)
-    assert suites.run_pytest(fork, 'test_made_up.py') == suites.Count(*count)
+    ran = suites.run_pytest(fork, 'test_made_up.py')
+    assert ran == suites.Count(*count)
+    assert len(ran.failures) == ran.failed
+    assert all('test_made_up' in line for line in ran.failures)
 
 
 @pytest.fixture

@@ -28,15 +28,22 @@ UPSTREAM_ENVIRONMENT = {
 }
 
 
+#: Failures of a suite that are told again at the end.
+SHOWN = 10
+
+
 @dataclasses.dataclass
 class Count:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    # What failed and why, a line each.
+    failures: list = dataclasses.field(default_factory=list, compare=False)
 
     def __add__(self, other):
         return Count(self.passed + other.passed, self.failed + other.failed,
-                     self.skipped + other.skipped)
+                     self.skipped + other.skipped,
+                     self.failures + other.failures)
 
     def __str__(self):
         return '%d passed, %d failed, %d skipped' % (
@@ -53,6 +60,27 @@ def stestr_environment(python):
         pathlib.Path(python).parent, os.environ.get('PATH', '')))
 
 
+def _stestr_failures(lines):
+    """The failures that stestr tells of, a line each.
+
+    What it captured of a test follows the test's line. The error is the last
+    line of the traceback that has only the block's own indent.
+    """
+    failures, in_traceback = [], False
+    for line in lines:
+        if re.match(r'Failed \d+ tests', line):
+            break  # All of them once more.
+        found = re.match(
+            r'\{\d+\} (.+?)(?: \[[\d.]+s\])? \.\.\. FAILED$', line)
+        if found:
+            failures.append([found[1]])
+        elif line.startswith('Captured '):
+            in_traceback = line.startswith('Captured traceback:')
+        elif in_traceback and failures and re.match(r' {4}\S', line):
+            failures[-1][1:] = [line.strip()]
+    return [': '.join(failure) for failure in failures]
+
+
 def run_stestr(python, folder, test_path, names):
     """Run tests by dotted name (a module, a package, or longer)."""
     pattern = '^(%s)' % '|'.join(
@@ -63,11 +91,12 @@ def run_stestr(python, folder, test_path, names):
         cwd=folder, env=stestr_environment(python), text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    counts = {}
+    counts, said = {}, []
     for line in done.stdout:
         # One line per passed test would be thousands.
         if not re.search(r'\.\.\. ok$', line):
             sys.stdout.write(line)
+            said.append(line)
         found = re.match(r' - (Passed|Failed|Skipped|Expected Fail|'
                          r'Unexpected Success): (\d+)', line)
         if found:
@@ -76,7 +105,7 @@ def run_stestr(python, folder, test_path, names):
     count = Count(counts.get('Passed', 0) + counts.get('Expected Fail', 0),
                   counts.get('Failed', 0) + counts.get(
                       'Unexpected Success', 0),
-                  counts.get('Skipped', 0))
+                  counts.get('Skipped', 0), _stestr_failures(said))
     if done.returncode != 0 and not count.failed:
         # Among others, a test module that cannot be imported.
         count.failed = 1
@@ -85,6 +114,15 @@ def run_stestr(python, folder, test_path, names):
 
 #: Options of pytest: a process for each core, and a file's tests in one.
 SIDE_BY_SIDE = ('--numprocesses', str(os.cpu_count()), '--dist', 'loadfile')
+
+
+def _failures(suite):
+    """The failures of a suite in JUnit's XML, a line each."""
+    return ['%s.%s: %s' % (
+        case.get('classname'), case.get('name'),
+        (fault.get('message') or '').partition('\n')[0])
+        for case in suite.iter('testcase')
+        for fault in (*case.iter('failure'), *case.iter('error'))]
 
 
 def run_pytest(fork, *paths, python=sys.executable):
@@ -100,7 +138,7 @@ def run_pytest(fork, *paths, python=sys.executable):
             failed = int(suite.get('failures')) + int(suite.get('errors'))
             skipped = int(suite.get('skipped'))
             count += Count(int(suite.get('tests')) - failed - skipped,
-                           failed, skipped)
+                           failed, skipped, _failures(suite))
     if done.returncode != 0 and not count.failed:
         count.failed = 1
     return count
@@ -206,12 +244,13 @@ def suite_pep8(fork, only=None):
 def suite_queue(fork, only=None):
     """the checks of the queue"""
     rows = check.run_checks(fork, check.CHECKS)
-    for row in rows:
-        for line in row['findings']:
-            print('%s: %s' % (row['check'], line))
+    findings = ['%s: %s' % (row['check'], line)
+                for row in rows for line in row['findings']]
+    for line in findings:
+        print(line)
     print(check.table(check.figures(fork)))
     return Count(sum(row['ok'] for row in rows),
-                 sum(not row['ok'] for row in rows))
+                 sum(not row['ok'] for row in rows), failures=findings)
 
 
 def suite_packages(fork, only=None):
@@ -260,7 +299,7 @@ def suites_of(tests):
 
 
 def run_suites(fork, names, only=None):
-    """Run suites one after the other, and print each count and the sum.
+    """Run suites one after the other; print what failed, counts and the sum.
 
     :param only: dotted names of the tests to run; for the suites in Nova's
         tree
@@ -280,6 +319,12 @@ def run_suites(fork, names, only=None):
             counts[name].failed = 1
         seconds[name] = time.monotonic() - started
     print()
+    # Again, as it may have gone by hours ago: the end is what CI shows.
+    for name, count in counts.items():
+        for line in count.failures[:SHOWN]:
+            print('%s: %s' % (name, line[:300]))
+        if len(count.failures) > SHOWN:
+            print('%s: and %d more' % (name, len(count.failures) - SHOWN))
     for name, count in counts.items():
         print('%-12s %s in %.0f s' % (name, count, seconds[name]))
     total = sum(counts.values(), Count())
