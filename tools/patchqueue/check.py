@@ -459,8 +459,10 @@ def _test_environment(folder):
     return dict(
         os.environ, PYTHONDONTWRITEBYTECODE='1', OS_STDOUT_CAPTURE='1',
         OS_STDERR_CAPTURE='1', XDG_CACHE_HOME=str(cache),
-        # Without its patch a test may wait for what never comes.
-        OS_TEST_TIMEOUT='320')
+        # A functional test that fails while a server is being built may wait
+        # for ever: the scheduler is stopped first, and the conductor waits
+        # for its answer without a limit.
+        OS_TEST_TIMEOUT='120')
 
 
 def check_necessity(fork):

@@ -548,11 +548,13 @@ class ListTestCase(_MetricsTestCase):
     def test_a_dead_host_costs_its_timeout_once_and_only_its_servers(self):
         dead = {self._create_on('host1')['id'] for _ in range(3)}
         alive = self._create_on('host2')['id']
-        self.flags(rpc_timeout=1, group='vm_metrics')
+        # Long enough for the other one to answer on a busy machine.
+        self.flags(rpc_timeout=4, group='vm_metrics')
         self._die(self.computes['host1'])
-        started = time.monotonic()
+        calls = self._calls()
         page = self._list()
-        self.assertLess(time.monotonic() - started, 2.5)
+        self.assertEqual([('host1', sorted(dead)), ('host2', [alive])],
+                         sorted(calls))
         self.assertEqual([alive], [
             metrics['server_id'] for metrics in page['servers_metrics']])
         self.assertEqual(
@@ -568,7 +570,8 @@ class ListTestCase(_MetricsTestCase):
             self._die(service)
         started = time.monotonic()
         self.assertEqual(dict.fromkeys(servers, 503), self._missing())
-        self.assertLess(time.monotonic() - started, 5)
+        # Of a minute for each of them.
+        self.assertLess(time.monotonic() - started, 30)
 
     def test_the_servers_of_an_old_host_are_missing(self):
         server = self._create_on('host1')
