@@ -17,6 +17,7 @@ with what the hooks were told when the test says so.
 """
 
 import io
+import time
 from unittest import mock
 
 from oslo_serialization import jsonutils
@@ -54,14 +55,26 @@ class _CMDBTestCase(integrated_helpers._IntegratedTestBase):
             'networks': 'auto'}, **values)})
         return self._wait_for_state_change(server, state)
 
+    def _settle(self):
+        """Deal with what is heard, until the CMDB agrees or 10 s are over.
+
+        A service tells of a change a moment after the change can be seen.
+        """
+        deadline = time.monotonic() + 10
+        while True:
+            self.cmdb.deliver()
+            if not self.cmdb.diff() or time.monotonic() > deadline:
+                return
+            time.sleep(0.1)
+
     def _record(self, server):
         """The record, after what was heard was dealt with; None for none."""
-        self.cmdb.deliver()
+        self._settle()
         return self.cmdb.driver.records.get(server['id'])
 
     def _agrees(self):
         """Whether the CMDB agrees, without a comparison's help."""
-        self.cmdb.deliver()
+        self._settle()
         self.assertEqual([], self.cmdb.diff())
 
 
@@ -286,7 +299,7 @@ class ReconcileTestCase(_CMDBTestCase):
 
     def test_everything_that_was_missed_is_repaired(self):
         kept, deleted, changed = (self._create() for _ in range(3))
-        self.cmdb.deliver()
+        self._settle()
         new = self._create()
         self._delete_server(deleted)
         self.api.put_server(changed['id'], {'server': {'name': 'renamed'}})
@@ -308,7 +321,7 @@ class ReconcileTestCase(_CMDBTestCase):
     def test_while_a_cell_does_not_answer_no_record_is_deleted(self):
         server = self._create()
         ghost = self._create()
-        self.cmdb.deliver()
+        self._settle()
         self._delete_server(ghost)
         self._forget()
         cell = self.cell_mappings['cell1']
@@ -331,7 +344,7 @@ class ReconcileTestCase(_CMDBTestCase):
 
     def test_a_server_in_two_cells_has_one_record(self):
         server = self._create()
-        self.cmdb.deliver()
+        self._settle()
         with nova_context.target_cell(
                 nova_context.get_admin_context(),
                 self.cell_mappings['cell0']) as context:
