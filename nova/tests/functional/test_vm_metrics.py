@@ -19,6 +19,7 @@ from urllib import parse
 
 import fixtures
 import jsonschema
+from oslo_utils import fixture as utils_fixture
 from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova.api.openstack.compute.schemas import vm_metrics as schema
@@ -423,8 +424,12 @@ class ListTestCase(_MetricsTestCase):
         return self._create(api=api or self.admin_api, host=host)
 
     def test_the_servers_of_all_cells_are_listed_the_newest_first(self):
-        ids = [self._create_on(host)['id']
-               for host in ('host1', 'host2', 'host1')]
+        clock = self.useFixture(utils_fixture.TimeFixture())
+        ids = []
+        for host in ('host1', 'host2', 'host1'):
+            ids.append(self._create_on(host)['id'])
+            # Of those of the same second, each cell's are in their own order.
+            clock.advance_time_seconds(1)
         self.assertEqual(ids[::-1], self._found())
 
     def test_the_answer_for_a_server_is_that_of_show(self):
