@@ -147,7 +147,7 @@ class SessionTestCase(test.NoDBTestCase):
         self.assertIsNone(sys.gettrace())
 
     def test_a_client_that_says_nothing_lets_the_call_go_on(self):
-        self.flags(group='remote_pdb', timeout=1)
+        self.flags(group='remote_pdb', timeout=3)
         call = self._start(add, 1, 2)
         self.assertIn('-> total', self._client().read())
         self.assertEqual(3, call.wait())

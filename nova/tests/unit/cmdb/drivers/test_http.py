@@ -182,7 +182,8 @@ class FaultsTestCase(HTTPTestCase):
         for call, argument in self.calls():
             start = time.monotonic()
             error = self.unavailable(call, argument)
-            self.assertLess(time.monotonic() - start, 2)
+            # Of the minutes that it would go on for.
+            self.assertLess(time.monotonic() - start, 20)
             self.assertEqual('no whole answer within 0.5 s', str(error))
 
     def test_a_cmdb_that_is_down_and_comes_back(self):
@@ -216,17 +217,17 @@ class FaultsTestCase(HTTPTestCase):
 
     def test_a_request_after_a_slow_one_has_its_whole_time_again(self):
         # The connection was left with what little time there was.
-        self.flags(request_timeout=1, group='cmdb')
+        self.flags(request_timeout=3, group='cmdb')
         driver = self.driver()
 
         def slow(handler):
-            time.sleep(0.8)
+            time.sleep(2)
             handler.answer(204)
 
         self.cmdb.misbehave(slow)
-        for i in range(3):
+        for i in range(2):
             driver.put(helpers.record())
-        self.assertEqual(3, self.cmdb.requests['PUT'])
+        self.assertEqual(2, self.cmdb.requests['PUT'])
 
     def test_an_answer_without_end_is_given_up(self):
         with self.cmdb.fault(http_cmdb.endless):
@@ -320,11 +321,11 @@ class FaultsTestCase(HTTPTestCase):
             handler.end_headers()
             http_cmdb.endless(handler)
 
-        self.flags(request_timeout=5, group='cmdb')
+        self.flags(request_timeout=30, group='cmdb')
         with self.cmdb.fault(endless_redirect):
             start = time.monotonic()
             self.unavailable(self.driver().page, 10)
-        self.assertLess(time.monotonic() - start, 4)
+        self.assertLess(time.monotonic() - start, 20)
 
     def test_neither_proxies_nor_netrc_of_the_environment_are_used(self):
         home = self.useFixture(fixtures.TempDir()).path
@@ -446,7 +447,7 @@ class TLSTestCase(HTTPTestCase):
             with self.cmdb.fault(fault):
                 start = time.monotonic()
                 error = self.unavailable(self.driver().page, 10)
-            self.assertLess(time.monotonic() - start, 2)
+            self.assertLess(time.monotonic() - start, 20)
             self.assertEqual('no whole answer within 0.5 s', str(error))
 
     def test_a_cmdb_that_does_not_speak_tls(self):
