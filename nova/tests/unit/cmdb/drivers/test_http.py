@@ -225,9 +225,9 @@ class FaultsTestCase(HTTPTestCase):
             handler.answer(204)
 
         self.cmdb.misbehave(slow)
-        for i in range(2):
+        for i in range(3):
             driver.put(helpers.record())
-        self.assertEqual(2, self.cmdb.requests['PUT'])
+        self.assertEqual(3, self.cmdb.requests['PUT'])
 
     def test_an_answer_without_end_is_given_up(self):
         with self.cmdb.fault(http_cmdb.endless):
